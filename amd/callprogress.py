@@ -1,0 +1,250 @@
+"""What a tone means: recording beep, SIT, fax, busy, reorder, ringback.
+
+A tone's frequency and length say what it can be; its neighbours (the SIT triple, a cadence) and whether anyone
+spoke before it say what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from amd.audio import RATE_HZ
+from amd.events import SubState, ToneKind
+from amd.tones import Tone
+
+BEEP_MIN_S: Final = 0.06
+BEEP_MAX_S: Final = 1.6
+BEEP_MIN_HZ: Final = 340.0
+BEEP_MAX_HZ: Final = 3450.0
+BEEP_SPREAD_MAX_DB: Final = 1.5
+"""A generated tone holds its level within 1 dB at 10 dB SNR; a sung or spoken note does not."""
+BEEP_WANDER_MAX_HZ: Final = 4.0
+"""Measured: below 2 Hz for generated tones at 10 dB SNR; a vowel's strongest harmonic moves with its pitch."""
+SHORT_BEEP_S: Final = 0.15
+SHORT_STRICTNESS: Final = 0.5
+"""A short beep must be twice as steady: vowels hold still for a tenth of a second, rarely longer."""
+BEEP_ALONE_MIN_DB: Final = 4.0
+"""A beep stands out from what is around it; a vowel stands among other sounds as loud."""
+
+SIT_HZ: Final = ((870.0, 1010.0), (1340.0, 1460.0), (1740.0, 1850.0))
+"""Where the three tones lie: Bell, ITU-T E.180 (within 50 Hz) and the German variant together."""
+SIT_TONE_S: Final = (0.2, 0.45)
+"""Bell 274 and 380 ms (5 %), ITU-T E.180 330 ms (70)."""
+SIT_GAP_MAX_S: Final = 0.06
+"""ITU-T E.180 allows 30 ms; the window blurs an edge by as much again."""
+SIT_LONG_S: Final = 0.327
+"""Half way between Bell's short and long tone."""
+BELL_THIRD_HZ: Final = 1776.7
+BELL_THIRD_WITHIN_HZ: Final = 11.0
+"""Half way to the 1800 Hz of the ITU-T tone."""
+BELL_FIRST_HIGH_HZ: Final = 949.5
+"""Half way between 913.8 and 985.2 Hz."""
+BELL_SECOND_HIGH_HZ: Final = 1399.5
+"""Half way between 1370.6 and 1428.5 Hz."""
+BELL_SIT: Final = {
+    ("SS", "LL"): SubState.SIT_INTERCEPT,
+    ("LS", "HL"): SubState.SIT_VACANT_CODE,
+    ("SL", "LH"): SubState.SIT_REORDER,
+    ("SL", "HL"): SubState.SIT_REORDER,
+    ("LL", "HH"): SubState.SIT_NO_CIRCUIT,
+    ("LL", "LL"): SubState.SIT_NO_CIRCUIT,
+}
+"""Durations (short, long) and frequencies (low, high) of the first two tones; both keys must agree."""
+
+CNG_HZ: Final = 1100.0
+CNG_WITHIN_HZ: Final = 38.0
+CNG_S: Final = (0.42, 0.58)
+"""ITU-T T.30: 0.5 s (15 %) of 1100 Hz, every 3 s."""
+CED_HZ: Final = 2100.0
+CED_WITHIN_HZ: Final = 15.0
+CED_MIN_S: Final = 1.7
+"""ITU-T T.30: 2.6 to 4 s; longer than any recording beep is enough."""
+
+RINGBACK_HZ: Final = (380.0, 490.0)
+RINGBACK_MIN_S: Final = 0.25
+"""The tail of a ring that an answer cut off; shorter ones are told by nothing but their frequency."""
+PROGRESS_MAX_HZ: Final = 640.0
+"""Call-progress tones lie below; a tone there before anyone spoke is not a recording beep."""
+
+CADENCE_REPEATS: Final = 3
+CADENCE_WITHIN: Final = 0.15
+FREQ_WITHIN_HZ: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """One line of the table of cadences: tones of ``freqs_hz``, ``on_s`` long, ``off_s`` apart."""
+
+    kind: ToneKind
+    country: str
+    freqs_hz: tuple[float, ...]
+    on_s: float
+    off_s: float
+
+
+PATTERNS: Final = (
+    Pattern(kind=ToneKind.BUSY, country="US", freqs_hz=(480, 620), on_s=0.5, off_s=0.5),
+    Pattern(kind=ToneKind.REORDER, country="US", freqs_hz=(480, 620), on_s=0.25, off_s=0.25),
+    Pattern(kind=ToneKind.BUSY, country="UK", freqs_hz=(400,), on_s=0.375, off_s=0.375),
+    Pattern(kind=ToneKind.BUSY, country="DE", freqs_hz=(425,), on_s=0.48, off_s=0.48),
+    Pattern(kind=ToneKind.REORDER, country="DE", freqs_hz=(425,), on_s=0.24, off_s=0.24),
+    Pattern(kind=ToneKind.BUSY, country="FR", freqs_hz=(440,), on_s=0.5, off_s=0.5),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A tone or pattern that was recognised; positions are samples from answer."""
+
+    kind: ToneKind
+    on: int
+    off: int
+    known: int
+    freqs_hz: tuple[float, ...]
+    sub_state: SubState | None = None
+
+
+class CallProgress:
+    """Name the tones of one call, in order."""
+
+    def __init__(self) -> None:
+        self._triple: list[Tone] = []
+        self._recent: list[Tone] = []
+        self._pattern: Pattern | None = None
+        self._ced_told_on = -1
+
+    def step(
+        self, *, now: int, ended: Tone | None, sounding: Tone | None, pending: bool, spoken: bool
+    ) -> list[Heard]:
+        """Take what the tone tracker found in one frame.
+
+        Parameters
+        ----------
+        now : int
+            How many samples have been heard.
+        ended, sounding : Tone or None
+            The tone that ended with this frame, and the one that goes on.
+        pending : bool
+            Whether a tone may have begun that is not known to be one yet.
+        spoken : bool
+            Whether anyone spoke before this.
+        """
+        heard: list[Heard] = []
+        newest = ended or sounding
+        if self._triple and (newest is not None or not pending):
+            next_on = newest.on if newest is not None else now
+            if next_on - self._triple[-1].off > round(SIT_GAP_MAX_S * RATE_HZ):
+                heard += self._release(now, spoken=spoken)
+        if ended is not None:
+            heard += self._judge(ended, now, spoken=spoken)
+        if sounding is not None and self._is_ced(sounding) and sounding.on != self._ced_told_on:
+            self._ced_told_on = sounding.on
+            heard.append(_heard(ToneKind.FAX_CED, sounding, now))
+        return heard
+
+    def finish(self, now: int, *, spoken: bool) -> list[Heard]:
+        """Judge what still waited for a neighbour: the call is over."""
+        return self._release(now, spoken=spoken)
+
+    def _judge(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
+        low, high = SIT_HZ[len(self._triple)]
+        shortest, longest = SIT_TONE_S
+        if len(tone.freqs_hz) == 1 and low <= tone.freqs_hz[0] <= high and shortest <= _length_s(tone) <= longest:
+            self._triple.append(tone)
+            if len(self._triple) < len(SIT_HZ):
+                return []
+            triple, self._triple = self._triple, []
+            return [
+                Heard(
+                    kind=ToneKind.SIT,
+                    on=triple[0].on,
+                    off=tone.off,
+                    known=now,
+                    freqs_hz=tuple(part.freqs_hz[0] for part in triple),
+                    sub_state=_sit_category(triple),
+                )
+            ]
+        released = self._release(now, spoken=spoken)
+        return released + self._name(tone, now, spoken=spoken)
+
+    def _release(self, now: int, *, spoken: bool) -> list[Heard]:
+        """Name the tones that could have begun a SIT and did not."""
+        tones, self._triple = self._triple, []
+        return [heard for tone in tones for heard in self._name(tone, now, spoken=spoken)]
+
+    def _name(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
+        """Name a tone that is no part of a SIT."""
+        self._recent = [*self._recent[-(CADENCE_REPEATS - 1) :], tone]
+        pattern = next((row for row in PATTERNS if self._fits(row)), None)
+        if pattern is not None:
+            if pattern is self._pattern:
+                return []
+            self._pattern = pattern
+            first = self._recent[0]
+            return [Heard(kind=pattern.kind, on=first.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)]
+        kind = _single_tone_kind(tone, spoken=spoken)
+        return [] if kind is None else [_heard(kind, tone, now)]
+
+    def _fits(self, pattern: Pattern) -> bool:
+        """Whether the last tones keep the pattern's frequencies, lengths and gaps."""
+        if len(self._recent) < CADENCE_REPEATS:
+            return False
+        gaps = [later.on - sooner.off for sooner, later in zip(self._recent, self._recent[1:], strict=False)]
+        return (
+            all(_same_freqs(tone.freqs_hz, pattern.freqs_hz) for tone in self._recent)
+            and all(_within(_length_s(tone), pattern.on_s) for tone in self._recent[1:])
+            and all(_within(gap / RATE_HZ, pattern.off_s) for gap in gaps)
+        )
+
+    @staticmethod
+    def _is_ced(tone: Tone) -> bool:
+        return abs(tone.freqs_hz[0] - CED_HZ) <= CED_WITHIN_HZ and _length_s(tone) >= CED_MIN_S
+
+
+def _single_tone_kind(tone: Tone, *, spoken: bool) -> ToneKind | None:
+    """Kind of one tone by itself; None when it is nothing that a verdict can use."""
+    length_s, first_hz = _length_s(tone), tone.freqs_hz[0]
+    if not spoken and RINGBACK_HZ[0] <= first_hz <= RINGBACK_HZ[1] and length_s >= RINGBACK_MIN_S:
+        return ToneKind.RINGBACK
+    if len(tone.freqs_hz) > 1 or (not spoken and first_hz <= PROGRESS_MAX_HZ):
+        return None
+    if not spoken and abs(first_hz - CNG_HZ) <= CNG_WITHIN_HZ and CNG_S[0] <= length_s <= CNG_S[1]:
+        return ToneKind.FAX_CNG
+    strictness = SHORT_STRICTNESS if length_s < SHORT_BEEP_S else 1.0
+    steady = (
+        tone.spread_db <= BEEP_SPREAD_MAX_DB * strictness and tone.wander_hz <= BEEP_WANDER_MAX_HZ * strictness
+    )
+    alone = min(tone.rise_db, tone.fall_db) >= BEEP_ALONE_MIN_DB
+    if steady and alone and BEEP_MIN_S <= length_s <= BEEP_MAX_S and BEEP_MIN_HZ <= first_hz <= BEEP_MAX_HZ:
+        return ToneKind.BEEP
+    return None
+
+
+def _sit_category(triple: list[Tone]) -> SubState:
+    """Bell category when durations and frequencies agree on one, else generic."""
+    first, second, third = triple
+    if abs(third.freqs_hz[0] - BELL_THIRD_HZ) > BELL_THIRD_WITHIN_HZ:
+        return SubState.SIT_GENERIC
+    durations = "".join("L" if _length_s(tone) >= SIT_LONG_S else "S" for tone in (first, second))
+    pitches = "H" if first.freqs_hz[0] >= BELL_FIRST_HIGH_HZ else "L"
+    pitches += "H" if second.freqs_hz[0] >= BELL_SECOND_HIGH_HZ else "L"
+    return BELL_SIT.get((durations, pitches), SubState.SIT_GENERIC)
+
+
+def _heard(kind: ToneKind, tone: Tone, now: int) -> Heard:
+    return Heard(kind=kind, on=tone.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)
+
+
+def _length_s(tone: Tone) -> float:
+    return (tone.off - tone.on) / RATE_HZ
+
+
+def _within(value: float, nominal: float) -> bool:
+    return abs(value - nominal) <= CADENCE_WITHIN * nominal
+
+
+def _same_freqs(freqs_hz: tuple[float, ...], nominal_hz: tuple[float, ...]) -> bool:
+    return len(freqs_hz) == len(nominal_hz) and all(
+        abs(hz - nominal) <= FREQ_WITHIN_HZ for hz, nominal in zip(freqs_hz, nominal_hz, strict=True)
+    )

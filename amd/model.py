@@ -1,0 +1,118 @@
+"""Evidence to the probability of a machine: a sum of curves, read from a data file.
+
+Each curve turns one piece of evidence into log-odds of a machine (piecewise linear, constant beyond its ends;
+nothing where the evidence is not known). Their sum and the prior are the log-odds; so a verdict can say what
+carried it. The file names its version and its evidence, and carries a checksum of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+import numpy as np
+
+from amd.audio import Samples
+from amd.errors import ModelError
+from amd.events import Weight
+from amd.evidence import NAMES
+
+SHIPPED: Final = "cadence-1.json"
+FORMAT: Final = "amd additive model 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Log-odds of a machine, ``log_odds[i]`` nats where the evidence is ``at[i]``."""
+
+    name: str
+    at: tuple[float, ...]
+    log_odds: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """An additive model of the probability that a machine answered, given that someone spoke.
+
+    Parameters
+    ----------
+    version : str
+    prior_log_odds : float
+        Log-odds of a machine before any evidence.
+    curves : tuple of Curve
+    """
+
+    version: str
+    prior_log_odds: float
+    curves: tuple[Curve, ...]
+
+    def weigh(self, evidence: Samples) -> tuple[Weight, ...]:
+        """Return what each piece of evidence adds, the prior first.
+
+        Parameters
+        ----------
+        evidence : ndarray of float32, shape (len(amd.evidence.NAMES),)
+        """
+        weights = [Weight(name="prior", value=1.0, log_odds=self.prior_log_odds)]
+        for curve in self.curves:
+            value = float(evidence[NAMES.index(curve.name)])
+            if not math.isnan(value):
+                log_odds = float(np.interp(value, curve.at, curve.log_odds))
+                weights.append(Weight(name=curve.name, value=value, log_odds=log_odds))
+        return tuple(weights)
+
+
+def machine_probability(weights: tuple[Weight, ...]) -> float:
+    """Probability of a machine from the sum of the weights.
+
+    Examples
+    --------
+    >>> machine_probability((Weight(name="prior", value=1.0, log_odds=0.0),))
+    0.5
+    """
+    return 1.0 / (1.0 + math.exp(-sum(weight.log_odds for weight in weights)))
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """SHA-256 of a model's content (all but the checksum itself), as canonical JSON."""
+    kept = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def parse(text: str) -> Model:
+    """Read a model from JSON text.
+
+    Raises
+    ------
+    ModelError
+        If the text is not such a model, was changed since its checksum was taken, or names evidence that this
+        version does not take.
+    """
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ModelError(f"the model is not JSON: {error}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ModelError(f"the model's format is {found!r}, need {FORMAT!r}: another version's file?")
+    if content.get("sha256") != checksum(content):
+        raise ModelError("the model's checksum does not fit its content: edited by hand, or cut short?")
+    unknown = [curve["name"] for curve in content["curves"] if curve["name"] not in NAMES]
+    if unknown:
+        raise ModelError(f"the model needs evidence {unknown}, this version takes {list(NAMES)}")
+    curves = tuple(
+        Curve(name=curve["name"], at=tuple(curve["at"]), log_odds=tuple(curve["log_odds"]))
+        for curve in content["curves"]
+    )
+    return Model(version=content["version"], prior_log_odds=content["prior_log_odds"], curves=curves)
+
+
+@cache
+def shipped() -> Model:
+    """Return the model that comes with this version."""
+    return parse(resources.files("amd.models").joinpath(SHIPPED).read_text(encoding="utf-8"))

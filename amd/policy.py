@@ -1,0 +1,272 @@
+"""Probabilities, tones and elapsed time to a verdict, or to waiting on. Every threshold of the decision is here.
+
+The decision is a sequential test (Wald 1945): go on listening while neither error is small enough, but never past
+the deadline. A human taken for a machine is hung up on, so a machine needs more certainty than a human does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from amd.audio import Samples
+from amd.callprogress import Heard
+from amd.errors import PolicyError
+from amd.events import Cause, Party, SubState, ToneKind, Weight
+from amd.evidence import NAMES
+from amd.model import machine_probability
+
+
+class Until(StrEnum):
+    """How far a detector follows a call."""
+
+    VERDICT = "verdict"
+    """To the final verdict, and a little on for what might contradict it."""
+    END = "end"
+    """After a machine's verdict on to the end of its greeting: the place where a message can start."""
+
+
+def _unit(unit: str, low: float, high: float) -> dict[str, Any]:
+    return {"unit": unit, "low": low, "high": high}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A point on the curve of cost against delay.
+
+    Every field has a unit and a range; a value outside it raises `PolicyError`.
+
+    Parameters
+    ----------
+    human_probability_min : float, 0.5 to 1
+        A final ``human`` needs this. Lower than for machines: a machine taken for a human costs an agent's
+        moment, the reverse hangs up on a person.
+    machine_probability_min : float, 0.5 to 1
+        A final ``machine`` from speech alone needs this.
+    human_gap_min_s : float, 0 to 10 s
+        A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
+        0.3-1.0 s after their first words; a person's caller is expected to speak within 2 s.
+    early_probability_min : float or None, 0.5 to 1
+        Give a provisional verdict at this probability; None gives none.
+    early_gap_min_s : float, 0 to 10 s
+        A provisional ``human`` needs this silence.
+    verdict_max_s : float, 1 to 60 s
+        A verdict is forced this long after the first speech began.
+    forced_probability_min : float, 0.5 to 1
+        A forced verdict names the likelier party from this on, else it is ``unsure``.
+    silence_early_s, silence_max_s : float, 1 to 60 s
+        Without speech or tone, ``silence`` is provisional after the first and final after the second. Carriers
+        have been seen to send 3-8 s of digital silence before a greeting, so the final one waits longer.
+    ringback_max_s : float, 1 to 300 s
+        Ringback that still goes on this long after answer is ``network``: nobody answered.
+    watch_s : float, 0 to 60 s
+        After the final verdict, listen this long for what contradicts it.
+    contradiction_probability_min : float, 0.5 to 1
+        Speech alone contradicts a verdict only at this probability.
+    until : Until
+        Whether to follow a machine to the end of its greeting.
+    greeting_end_silence_s : float, 0.5 to 10 s
+        A machine's greeting has ended when nothing followed it for this long: no beep will come, or it was
+        missed. Beeps follow the greeting within 2 s as a rule, on some carriers within 6.
+    greeting_max_s : float, 5 to 600 s
+        A greeting's end is awaited no longer than this after answer.
+    """
+
+    human_probability_min: float = field(default=0.80, metadata=_unit("probability", 0.5, 1))
+    machine_probability_min: float = field(default=0.90, metadata=_unit("probability", 0.5, 1))
+    human_gap_min_s: float = field(default=0.70, metadata=_unit("s", 0, 10))
+    early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
+    early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
+    verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
+    forced_probability_min: float = field(default=0.65, metadata=_unit("probability", 0.5, 1))
+    silence_early_s: float = field(default=5.0, metadata=_unit("s", 1, 60))
+    silence_max_s: float = field(default=10.0, metadata=_unit("s", 1, 60))
+    ringback_max_s: float = field(default=45.0, metadata=_unit("s", 1, 300))
+    watch_s: float = field(default=5.0, metadata=_unit("s", 0, 60))
+    contradiction_probability_min: float = field(default=0.97, metadata=_unit("probability", 0.5, 1))
+    until: Until = field(default=Until.VERDICT, metadata=_unit("", 0, 0))
+    greeting_end_silence_s: float = field(default=2.0, metadata=_unit("s", 0.5, 10))
+    greeting_max_s: float = field(default=60.0, metadata=_unit("s", 5, 600))
+
+    def __post_init__(self) -> None:
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if entry.name == "until":
+                if not isinstance(value, Until):
+                    raise PolicyError(f"until={value!r} must be an amd.Until")
+            elif value is not None or entry.name != "early_probability_min":
+                _check_range(entry.name, value, entry.metadata)
+        if self.silence_early_s > self.silence_max_s:
+            raise PolicyError(
+                f"silence_early_s={self.silence_early_s} must not exceed silence_max_s={self.silence_max_s}"
+            )
+        if self.early_gap_min_s > self.human_gap_min_s:
+            raise PolicyError(
+                f"early_gap_min_s={self.early_gap_min_s} must not exceed human_gap_min_s={self.human_gap_min_s}"
+            )
+        if self.early_probability_min is not None and self.early_probability_min > min(
+            self.human_probability_min, self.machine_probability_min
+        ):
+            raise PolicyError(
+                f"early_probability_min={self.early_probability_min} must not exceed what a final verdict needs"
+            )
+
+
+def _check_range(name: str, value: object, metadata: Any) -> None:
+    low, high, unit = metadata["low"], metadata["high"], metadata["unit"]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise PolicyError(f"{name}={value!r} must be a number from {low} to {high} {unit}")
+    if not low <= value <= high:
+        slip = ""
+        if unit == "s" and value >= 100:  # noqa: PLR2004 -- no field means minutes
+            slip = ": milliseconds?"
+        if unit == "probability" and value > 1:
+            slip = ": a percentage?"
+        raise PolicyError(f"{name}={value} is outside {low} to {high} {unit}{slip}")
+
+
+PRESETS: Final[dict[str, Policy]] = {
+    "balanced": Policy(),
+    "protect_humans": Policy(
+        human_probability_min=0.60,
+        machine_probability_min=0.97,
+        forced_probability_min=0.80,
+        verdict_max_s=9.0,
+    ),
+    "fast": Policy(
+        machine_probability_min=0.85,
+        human_probability_min=0.75,
+        early_probability_min=0.70,
+        verdict_max_s=5.0,
+        silence_early_s=3.0,
+    ),
+    "leave_message": Policy(until=Until.END, greeting_end_silence_s=4.0, greeting_max_s=120.0),
+}
+"""Named policies. ``balanced``: for most. ``protect_humans``: when in doubt, human. ``fast``: a provisional verdict
+as soon as there is one. ``leave_message``: goes on until the place to start a message is known, and waits longer for
+a beep, since a message that starts before the beep is cut off."""
+
+
+def preset(name: str) -> Policy:
+    """Return the preset of that name.
+
+    Raises
+    ------
+    PolicyError
+        If there is none.
+    """
+    if name not in PRESETS:
+        raise PolicyError(f"policy {name!r} is unknown; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A verdict before it has a time; ``deadline_s`` is the limit that forced it, if one did."""
+
+    party: Party
+    cause: Cause
+    probability: float
+    final: bool
+    sub_state: SubState | None = None
+    weights: tuple[Weight, ...] = ()
+    deadline_s: float | None = None
+    deadline: str = ""
+
+
+P_TONE: Final = 0.99
+"""What a recognised tone is worth. A placeholder until the tone benchmark has counted its false alarms."""
+P_SILENCE: Final = 0.9
+"""What hearing nothing is worth: most such calls stay silent, some are people who wait to be spoken to."""
+P_UNSURE: Final = 0.5
+
+TONE_DECISIONS: Final[dict[ToneKind, tuple[Party, Cause, SubState | None]]] = {
+    ToneKind.SIT: (Party.NETWORK, Cause.SIT, None),
+    ToneKind.BUSY: (Party.NETWORK, Cause.BUSY, SubState.BUSY),
+    ToneKind.REORDER: (Party.NETWORK, Cause.REORDER, SubState.REORDER),
+    ToneKind.FAX_CNG: (Party.FAX, Cause.FAX_TONE, None),
+    ToneKind.FAX_CED: (Party.FAX, Cause.FAX_TONE, None),
+    ToneKind.BEEP: (Party.MACHINE, Cause.BEEP, SubState.ENDED_BEEP),
+}
+"""Tones that decide a call by themselves. Ringback does not: it says that nobody answered yet."""
+
+
+def decide_on_tone(heard: Heard) -> Decision | None:
+    """What a tone alone decides, if it does."""
+    found = TONE_DECISIONS.get(heard.kind)
+    if found is None:
+        return None
+    party, cause, sub_state = found
+    return Decision(
+        party=party, cause=cause, probability=P_TONE, final=True, sub_state=heard.sub_state or sub_state
+    )
+
+
+def decide_on_speech(policy: Policy, evidence: Samples, weights: tuple[Weight, ...]) -> Decision | None:
+    """What the speech so far decides, if it does: final, provisional, or forced by the deadline."""
+    p_machine = machine_probability(weights)
+    gap_s = float(evidence[NAMES.index("gap_s")])
+    since_onset_s = float(evidence[NAMES.index("since_onset_s")])
+    if p_machine >= policy.machine_probability_min:
+        return _speech_decision(p_machine, weights, final=True)
+    if 1 - p_machine >= policy.human_probability_min and gap_s >= policy.human_gap_min_s:
+        return _speech_decision(p_machine, weights, final=True)
+    if since_onset_s >= policy.verdict_max_s:
+        forced = force(policy, weights, cause=Cause.DEADLINE)
+        return dataclasses.replace(forced, deadline_s=policy.verdict_max_s, deadline="verdict")
+    early = policy.early_probability_min
+    if early is not None and (
+        p_machine >= early or (1 - p_machine >= early and gap_s >= policy.early_gap_min_s)
+    ):
+        return _speech_decision(p_machine, weights, final=False)
+    return None
+
+
+def decide_on_silence(policy: Policy, silent_s: float, ringing_s: float | None) -> Decision | None:
+    """What hearing no speech decides, if it does.
+
+    Parameters
+    ----------
+    policy : Policy
+    silent_s : float
+        Since answer, or since the last tone ended.
+    ringing_s : float or None
+        Since answer, when ringback was heard and may go on.
+    """
+    if ringing_s is not None and ringing_s >= policy.ringback_max_s:
+        return Decision(
+            party=Party.NETWORK,
+            cause=Cause.RINGBACK,
+            probability=P_TONE,
+            final=True,
+            sub_state=SubState.RINGBACK,
+            deadline_s=policy.ringback_max_s,
+            deadline="verdict",
+        )
+    if silent_s >= policy.silence_early_s:
+        final = silent_s >= policy.silence_max_s
+        return Decision(party=Party.SILENCE, cause=Cause.NO_SPEECH, probability=P_SILENCE, final=final)
+    return None
+
+
+def force(policy: Policy, weights: tuple[Weight, ...], *, cause: Cause) -> Decision:
+    """Give the likelier party, or ``unsure`` when neither is likely enough."""
+    p_machine = machine_probability(weights)
+    if max(p_machine, 1 - p_machine) < policy.forced_probability_min:
+        return Decision(party=Party.UNSURE, cause=cause, probability=P_UNSURE, final=True, weights=weights)
+    return dataclasses.replace(_speech_decision(p_machine, weights, final=True), cause=cause)
+
+
+def _speech_decision(p_machine: float, weights: tuple[Weight, ...], *, final: bool) -> Decision:
+    machine = p_machine > 0.5  # noqa: PLR2004 -- the likelier of two
+    return Decision(
+        party=Party.MACHINE if machine else Party.HUMAN,
+        cause=Cause.LONG_GREETING if machine else Cause.GREETING_THEN_SILENCE,
+        probability=p_machine if machine else 1 - p_machine,
+        final=final,
+        sub_state=SubState.GREETING if machine else None,
+        weights=weights,
+    )

@@ -1,0 +1,140 @@
+"""Per-frame facts: level, band energies, periodicity and spectral peaks.
+
+Everything here is a function of one row, but for the periodicity, which is averaged over three frames. Rows are
+computed independently of how many there are, so the facts do not depend on how the stream was cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+
+from amd.audio import RATE_HZ
+from amd.framing import FRAME_SAMPLES
+
+Floats = npt.NDArray[np.float32]
+
+BIN_HZ: Final = RATE_HZ / FRAME_SAMPLES
+FIRST_BIN: Final = 8
+"""250 Hz: above mains hum and its first harmonics, and above what DC leaks into the window's main lobe."""
+END_BIN: Final = 112
+"""3500 Hz: the end of the telephone band."""
+BAND_EDGES_BINS: Final = (8, 13, 20, 30, 44, 66, 112)
+"""Six bands, 250 to 3500 Hz, of about equal width on the Bark scale."""
+LEVEL_MIN_DB: Final = -120.0
+LAG_MIN_SAMPLES: Final = 20
+LAG_MAX_SAMPLES: Final = 100
+"""Voices from 80 to 400 Hz: beyond lag 100 a 32 ms window holds too little of a period pair."""
+_LOBE_BINS: Final = 2
+"""A Hann window's main lobe reaches two bins to either side of a tone."""
+
+_WINDOW: Final = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)).astype(np.float32)
+_POWER_SCALE: Final = np.float32(2.0 / (FRAME_SAMPLES * float(np.sum(_WINDOW.astype(np.float64) ** 2))))
+_WINDOW_LAG: Final = np.sqrt(
+    (np.correlate(_WINDOW, _WINDOW, "full")[FRAME_SAMPLES - 1 :] / np.sum(_WINDOW**2)).astype(np.float32)
+)
+"""Square root of the window's autocorrelation: half of Boersma's correction (1993, "Accurate short-term
+analysis of the fundamental frequency"), since all of it lifts noise at long lags more than it helps voices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFacts:
+    """Facts of ``n`` successive frames, each an array of shape ``(n,)`` unless it says otherwise.
+
+    Parameters
+    ----------
+    level_db : float32
+        Mean square from 250 to 3500 Hz, in dB of full scale.
+    bands_db : float32, shape (n, 6)
+        The same, band by band.
+    voicing : float32
+        Highest normalised autocorrelation at the lags of voices, averaged over three frames: 0 (noise) to
+        about 1 (a steady vowel or a tone).
+    pitch_hz : float32
+        The rate of that lag.
+    peak_hz, second_hz : float32
+        Frequencies of the strongest spectral peak and of the strongest one well apart from it.
+    peak_share, pair_share : float32
+        Share of the power that lies in the strongest peak, and in both.
+    """
+
+    level_db: Floats
+    bands_db: Floats
+    voicing: Floats
+    pitch_hz: Floats
+    peak_hz: Floats
+    second_hz: Floats
+    peak_share: Floats
+    pair_share: Floats
+
+
+class SpectrumAnalyser:
+    """Frames in, facts out; keeps the autocorrelations of the last two frames."""
+
+    def __init__(self) -> None:
+        self._autocorrelations: Floats = np.zeros((2, LAG_MAX_SAMPLES + 1), dtype=np.float32)
+
+    def feed(self, frames: Floats) -> FrameFacts:
+        """Analyse ``frames`` of shape ``(n, FRAME_SAMPLES)``."""
+        spectrum = fft.rfft(frames * _WINDOW)
+        power = (spectrum.real**2 + spectrum.imag**2) * _POWER_SCALE
+        power[:, :FIRST_BIN] = 0
+        power[:, END_BIN:] = 0
+        bands = np.add.reduceat(power, BAND_EDGES_BINS[:-1], axis=1)
+        total = np.sum(bands, axis=1)
+        voicing, pitch_hz = self._periodicity(power)
+        peak_hz, peak_share, second_hz, pair_share = _peaks(power, total)
+        return FrameFacts(
+            level_db=_decibels(total),
+            bands_db=_decibels(bands),
+            voicing=voicing,
+            pitch_hz=pitch_hz,
+            peak_hz=peak_hz,
+            second_hz=second_hz,
+            peak_share=peak_share,
+            pair_share=pair_share,
+        )
+
+    def _periodicity(self, power: Floats) -> tuple[Floats, Floats]:
+        """Normalised autocorrelation (Wiener-Khinchin) of the last three frames, at its best voice lag."""
+        now = fft.irfft(power, FRAME_SAMPLES)[:, : LAG_MAX_SAMPLES + 1]
+        history = np.concatenate([self._autocorrelations, now])
+        self._autocorrelations = history[-2:].copy()
+        mean = history[:-2] + history[1:-1] + history[2:]
+        normalised = mean / (np.maximum(mean[:, :1], np.float32(1e-20)) * _WINDOW_LAG[: LAG_MAX_SAMPLES + 1])
+        lags = np.argmax(normalised[:, LAG_MIN_SAMPLES:], axis=1) + LAG_MIN_SAMPLES
+        best = np.take_along_axis(normalised, lags[:, None], axis=1)[:, 0]
+        return best, (RATE_HZ / lags).astype(np.float32)
+
+
+def _decibels(power: Floats) -> Floats:
+    """Power to dB of full scale, never below `LEVEL_MIN_DB`."""
+    floor = np.float32(10 ** (LEVEL_MIN_DB / 10))
+    return np.float32(10) * np.log10(np.maximum(power, floor))
+
+
+def _peaks(power: Floats, total: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Frequencies of the two strongest peaks, the first one's share of the power, and the share of both."""
+    safe_total = np.maximum(total, np.float32(1e-20))
+    first_hz, first_power, first_bins = _strongest(power)
+    rest = power.copy()
+    lobe = first_bins[:, None] + np.arange(-_LOBE_BINS - 1, _LOBE_BINS + 2)
+    np.put_along_axis(rest, lobe, 0, axis=1)
+    second_hz, second_power, _ = _strongest(rest)
+    return first_hz, first_power / safe_total, second_hz, (first_power + second_power) / safe_total
+
+
+def _strongest(power: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """The strongest peak of each row: its frequency by a parabola through the log power, its power, its bin."""
+    bins = np.argmax(power, axis=1)
+    lobe = bins[:, None] + np.arange(-_LOBE_BINS, _LOBE_BINS + 1)
+    around = np.take_along_axis(power, lobe, axis=1)
+    log_power = np.log(np.maximum(around[:, 1:4], np.float32(1e-20)))
+    left, middle, right = log_power[:, 0], log_power[:, 1], log_power[:, 2]
+    bend = np.minimum(left - 2 * middle + right, np.float32(-1e-3))
+    offset = np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
+    return ((bins + offset) * np.float32(BIN_HZ)).astype(np.float32), np.sum(around, axis=1), bins

@@ -13,8 +13,8 @@ from typing import Final
 from amd.framing import HOP_SAMPLES, frame_end_sample, frame_start_sample
 
 CONFIRM_WINDOW_FRAMES: Final = 20
-CONFIRM_VOICED_FRAMES: Final = 5
-"""80 ms of voice within 320 ms: the shortest "hi" has twice that, a click or a cough rarely any."""
+CONFIRM_VOICED_FRAMES: Final = 6
+"""96 ms of voice within 320 ms: the shortest "hi" has twice that, a click or a cough rarely any."""
 LEAD_FRAMES: Final = 6
 """Up to 96 ms of unvoiced onset (an s, an h, an f) belong to the word whose voice follows."""
 TAIL_FRAMES: Final = 10
@@ -93,7 +93,7 @@ class Cadence:
         return ended
 
     def retract(self, index: int, since: int) -> None:
-        """Take back what was counted as speech from sample ``since`` up to frame ``index``: it was a tone."""
+        """Take back what was counted as speech from sample ``since`` to frame ``index``: it was a tone."""
         n_frames = (frame_end_sample(index) - since) // HOP_SAMPLES + 1
         self._voiced_mask &= ~((1 << n_frames) - 1)
         if self.run is not None and self.run.off > since:

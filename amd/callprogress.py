@@ -64,10 +64,14 @@ CED_MIN_S: Final = 1.7
 RINGBACK_HZ: Final = (380.0, 490.0)
 RINGBACK_MIN_S: Final = 0.25
 """The tail of a ring that an answer cut off; shorter ones are told by nothing but their frequency."""
+VOWEL_MAX_S: Final = 0.5
+"""No spoken vowel keeps its power in one harmonic that stands still for so long."""
 PROGRESS_MAX_HZ: Final = 640.0
 """Call-progress tones lie below; a tone there before anyone spoke is not a recording beep."""
 
 CADENCE_REPEATS: Final = 3
+RECENT_TONES: Final = 8
+"""Among which the repeats are looked for: noise may put a tone of its own between them."""
 CADENCE_WITHIN: Final = 0.15
 FREQ_WITHIN_HZ: Final = 20.0
 
@@ -175,25 +179,25 @@ class CallProgress:
 
     def _name(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
         """Name a tone that is no part of a SIT."""
-        self._recent = [*self._recent[-(CADENCE_REPEATS - 1) :], tone]
+        self._recent = [*self._recent[-(RECENT_TONES - 1) :], tone]
         pattern = next((row for row in PATTERNS if self._fits(row)), None)
         if pattern is not None:
             if pattern is self._pattern:
                 return []
             self._pattern = pattern
-            first = self._recent[0]
-            return [Heard(kind=pattern.kind, on=first.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)]
+            return [Heard(kind=pattern.kind, on=tone.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)]
         kind = _single_tone_kind(tone, spoken=spoken)
         return [] if kind is None else [_heard(kind, tone, now)]
 
     def _fits(self, pattern: Pattern) -> bool:
-        """Whether the last tones keep the pattern's frequencies, lengths and gaps."""
-        if len(self._recent) < CADENCE_REPEATS:
-            return False
-        gaps = [later.on - sooner.off for sooner, later in zip(self._recent, self._recent[1:], strict=False)]
+        """Whether the last tones of the pattern's frequencies keep its lengths and gaps."""
+        tones = [tone for tone in self._recent if _same_freqs(tone.freqs_hz, pattern.freqs_hz)]
+        tones = tones[-CADENCE_REPEATS:]
+        gaps = [later.on - sooner.off for sooner, later in zip(tones, tones[1:], strict=False)]
         return (
-            all(_same_freqs(tone.freqs_hz, pattern.freqs_hz) for tone in self._recent)
-            and all(_within(_length_s(tone), pattern.on_s) for tone in self._recent[1:])
+            len(tones) == CADENCE_REPEATS
+            and tones[-1] is self._recent[-1]
+            and all(_within(_length_s(tone), pattern.on_s) for tone in tones[1:])
             and all(_within(gap / RATE_HZ, pattern.off_s) for gap in gaps)
         )
 
@@ -212,13 +216,28 @@ def _single_tone_kind(tone: Tone, *, spoken: bool) -> ToneKind | None:
     if not spoken and abs(first_hz - CNG_HZ) <= CNG_WITHIN_HZ and CNG_S[0] <= length_s <= CNG_S[1]:
         return ToneKind.FAX_CNG
     strictness = SHORT_STRICTNESS if length_s < SHORT_BEEP_S else 1.0
-    steady = (
-        tone.spread_db <= BEEP_SPREAD_MAX_DB * strictness and tone.wander_hz <= BEEP_WANDER_MAX_HZ * strictness
-    )
-    alone = min(tone.rise_db, tone.fall_db) >= BEEP_ALONE_MIN_DB
-    if steady and alone and BEEP_MIN_S <= length_s <= BEEP_MAX_S and BEEP_MIN_HZ <= first_hz <= BEEP_MAX_HZ:
+    if _steady(tone, strictness) and _alone(tone) and BEEP_MIN_S <= length_s <= BEEP_MAX_S and BEEP_MIN_HZ <= first_hz <= BEEP_MAX_HZ:
         return ToneKind.BEEP
     return None
+
+
+def is_generated(tone: Tone) -> bool:
+    """Whether a tone that ended came from a machine or the network, not from a voice that held a vowel."""
+    length_s = _length_s(tone)
+    if length_s >= VOWEL_MAX_S or (length_s >= SIT_TONE_S[0] and _steady(tone, SHORT_STRICTNESS)):
+        return True
+    beats = tone.freqs_hz[0] <= RINGBACK_HZ[1] and length_s >= RINGBACK_MIN_S
+    return _alone(tone) and (beats or _steady(tone, 1.0 if length_s >= SHORT_BEEP_S else SHORT_STRICTNESS))
+
+
+def _steady(tone: Tone, strictness: float) -> bool:
+    return (
+        tone.spread_db <= BEEP_SPREAD_MAX_DB * strictness and tone.wander_hz <= BEEP_WANDER_MAX_HZ * strictness
+    )
+
+
+def _alone(tone: Tone) -> bool:
+    return min(tone.rise_db, tone.fall_db) >= BEEP_ALONE_MIN_DB
 
 
 def _sit_category(triple: list[Tone]) -> SubState:

@@ -6,6 +6,8 @@ A file is this detector fed once; any cut of the audio gives equal events.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 
 from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
 from amd.cadence import Cadence, Run
-from amd.callprogress import CallProgress, Heard
+from amd.callprogress import CallProgress, Heard, is_generated
 from amd.errors import FinishedError
 from amd.events import (
     Cause,
@@ -29,10 +31,11 @@ from amd.events import (
     ToneHeard,
     ToneKind,
     Verdict,
+    Weight,
 )
 from amd.evidence import TICK_FRAMES, EvidenceTaker
-from amd.framing import Framer, frame_end_sample, frame_known_sample
-from amd.model import Model, shipped
+from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.model import Model, machine_probability, shipped
 from amd.policy import (
     P_SILENCE,
     P_UNSURE,
@@ -49,14 +52,39 @@ from amd.spectrum import BAND_EDGES_BINS, SpectrumAnalyser
 from amd.speech import SpeechTracker
 from amd.tones import ToneTracker
 
-TONE_IN_SPEECH_SAMPLES: Final = 1024
-"""Within speech, a tone must last 128 ms before it is taken out of it: vowels hold still for shorter than that."""
+TONE_PAST_SAMPLES: Final = 1600
+"""While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
 
 _ENDED: Final[dict[EndedBy, SubState]] = {
     EndedBy.BEEP: SubState.ENDED_BEEP,
     EndedBy.SILENCE: SubState.ENDED_SILENCE,
     EndedBy.OTHER: SubState.ENDED_OTHER,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What the detector made of one frame, for those who want to look (``amd explain``).
+
+    Parameters
+    ----------
+    at_s : float
+        Middle of the frame.
+    level_db, floor_db : float
+        Level of the frame and of the noise floor, in dB of full scale.
+    active, voiced, tonal : bool
+        Whether the frame is above the noise, periodic as voices are, part of a tone.
+    machine_probability : float or None
+        What the model says; None between ticks and before any speech.
+    """
+
+    at_s: float
+    level_db: float
+    floor_db: float
+    active: bool
+    voiced: bool
+    tonal: bool
+    machine_probability: float | None
 
 
 class Detector:
@@ -72,6 +100,8 @@ class Detector:
         Samples per second of the input, 4000 to 192000.
     model : Model, optional
         The shipped one unless given.
+    observer : callable, optional
+        Called with the `Trace` of every frame.
 
     Examples
     --------
@@ -91,8 +121,10 @@ class Detector:
         encoding: Encoding | str = Encoding.PCM16,
         rate_hz: int = RATE_HZ,
         model: Model | None = None,
+        observer: Callable[[Trace], None] | None = None,
     ) -> None:
         self.policy = policy
+        self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
         self._framer = Framer()
@@ -216,9 +248,12 @@ class Detector:
             pair_share=pair_share,
         )
         sounding = self._tones.sounding(index) if tonal else None
-        if sounding is not None and self._cadence.run is not None:
-            tonal = sounding.off - sounding.on >= TONE_IN_SPEECH_SAMPLES
         activity = self._speech.step(level_db, bands_db, voicing, tonal=tonal)
+        if ended_tone is not None and is_generated(ended_tone):
+            self._cadence.retract(index, ended_tone.on)
+            self._tone_off = ended_tone.off
+        if sounding is not None:
+            self._tone_off = sounding.off
         self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
         started, ended_run = self._cadence.step(
             index, active=activity.active, voiced=activity.voiced, hold=self._tones.pending
@@ -228,18 +263,28 @@ class Detector:
         if started and self._cadence.run is not None:
             self._ringing = False
             self._events.append(SpeechStarted(at_s=self._cadence.run.on / RATE_HZ, known_s=known / RATE_HZ))
-        if tonal and sounding is not None:
-            if self._tone_off < sounding.on:
-                self._cadence.retract(index, sounding.on)
-            self._tone_off = sounding.off
         spoken = self._cadence.first_on is not None
         pending = self._tones.pending
         for heard in self._progress.step(
             now=known, ended=ended_tone, sounding=sounding, pending=pending, spoken=spoken
         ):
             self._take_tone(heard)
-        if index % TICK_FRAMES == TICK_FRAMES - 1:
+        due = index % TICK_FRAMES == TICK_FRAMES - 1
+        if due:
             self._tick(now, known)
+        if self._observer is not None:
+            weights = self._weigh(now) if due and self._cadence.first_on is not None else None
+            self._observer(
+                Trace(
+                    at_s=(now - HOP_SAMPLES / 2) / RATE_HZ,
+                    level_db=level_db,
+                    floor_db=activity.floor_db,
+                    active=activity.active,
+                    voiced=activity.voiced,
+                    tonal=tonal,
+                    machine_probability=None if weights is None else machine_probability(weights),
+                )
+            )
 
     def _take_tone(self, heard: Heard) -> None:
         """Report a tone, and decide on it."""
@@ -275,8 +320,13 @@ class Detector:
         if self._cadence.first_on is None:
             silent_s = (now - self._tone_off) / RATE_HZ
             return decide_on_silence(self.policy, silent_s, now / RATE_HZ if self._ringing else None)
+        if now - self._tone_off < TONE_PAST_SAMPLES:
+            return None
         evidence = self._evidence.vector(now, self._cadence)
         return decide_on_speech(self.policy, evidence, self._model.weigh(evidence))
+
+    def _weigh(self, now: int) -> tuple[Weight, ...]:
+        return self._model.weigh(self._evidence.vector(now, self._cadence))
 
     def _watching_for(self, party: Party) -> bool:
         """Whether a final verdict stands that speech could still contradict in favour of ``party``."""
@@ -373,8 +423,7 @@ class Detector:
 
     def _last_decision(self, heard: int) -> Decision:
         if self._cadence.first_on is not None:
-            weights = self._model.weigh(self._evidence.vector(heard, self._cadence))
-            return force(self.policy, weights, cause=Cause.AUDIO_ENDED)
+            return force(self.policy, self._weigh(heard), cause=Cause.AUDIO_ENDED)
         if self._framer.n_frames == 0:
             return Decision(party=Party.UNSURE, cause=Cause.NO_AUDIO, probability=P_UNSURE, final=True)
         if self._ringing:

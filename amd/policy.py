@@ -48,7 +48,8 @@ class Policy:
         A final ``machine`` from speech alone needs this.
     human_gap_min_s : float, 0 to 10 s
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
-        0.3-1.0 s after their first words; a person's caller is expected to speak within 2 s.
+        0.3-1.0 s after their first words, so less than 1 s takes many of them for people; the law allows 2 s
+        from the end of a person's greeting (47 CFR 64.1200(a)(7)).
     early_probability_min : float or None, 0.5 to 1
         Give a provisional verdict at this probability; None gives none.
     early_gap_min_s : float, 0 to 10 s
@@ -75,9 +76,9 @@ class Policy:
         A greeting's end is awaited no longer than this after answer.
     """
 
-    human_probability_min: float = field(default=0.80, metadata=_unit("probability", 0.5, 1))
+    human_probability_min: float = field(default=0.70, metadata=_unit("probability", 0.5, 1))
     machine_probability_min: float = field(default=0.90, metadata=_unit("probability", 0.5, 1))
-    human_gap_min_s: float = field(default=0.70, metadata=_unit("s", 0, 10))
+    human_gap_min_s: float = field(default=0.95, metadata=_unit("s", 0, 10))
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
     early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
     verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
@@ -132,14 +133,13 @@ PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(
         human_probability_min=0.60,
-        machine_probability_min=0.97,
+        machine_probability_min=0.95,
         forced_probability_min=0.80,
-        verdict_max_s=9.0,
     ),
     "fast": Policy(
         machine_probability_min=0.85,
-        human_probability_min=0.75,
-        early_probability_min=0.70,
+        human_probability_min=0.65,
+        early_probability_min=0.60,
         verdict_max_s=5.0,
         silence_early_s=3.0,
     ),

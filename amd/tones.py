@@ -12,9 +12,9 @@ import numpy as np
 from amd.framing import FRAME_SAMPLES, frame_known_sample
 from amd.spectrum import LEVEL_MIN_DB
 
-SINGLE_SHARE_MIN: Final = 0.75
-"""A tone 5 dB above all else in the band; speech vowels spread over at least two harmonics."""
-PAIR_SHARE_MIN: Final = 0.85
+SINGLE_SHARE_MIN: Final = 0.6
+"""A tone 2 dB above all else in the band together; most vowels spread over several harmonics."""
+PAIR_SHARE_MIN: Final = 0.8
 """Two tones together: a vowel may put as much into two harmonics, but does not hold them still."""
 TONE_LEVEL_MIN_DB: Final = -65.0
 DRIFT_MAX_HZ: Final = 8.0
@@ -26,6 +26,8 @@ STEADY_FRAMES: Final = 4
 """64 ms of standing still make a tone; what came before was taken for voice and has to be taken back."""
 BEATING_FRAMES: Final = 12
 """What wanders as two close tones do needs 192 ms: longer than a vowel with one strong low harmonic."""
+RECENT_FRAMES: Final = 4
+"""A frame goes on with a tone when it agrees with two of its last four frames: one may be spoilt."""
 BRIDGE_FRAMES: Final = 2
 """A click, a lost packet or a phase reversal spoils at most two overlapping frames."""
 DROP_DB: Final = 9.0
@@ -125,7 +127,8 @@ class ToneTracker:
         tone_db = level_db + 10 * math.log10(max(peak_share if single else pair_share, 1e-6))
         run, ended = self._run, None
         if run is not None:
-            near = all(_near(peak_hz, freqs_before) for freqs_before in run.freqs[-2:])
+            recent = run.freqs[-RECENT_FRAMES:]
+            near = sum(_near(peak_hz, freqs_before) for freqs_before in recent) >= min(2, len(recent))
             if pure and near and index - run.last <= BRIDGE_FRAMES + 1:
                 run.last = index
                 run.wandered = run.wandered or not _near(peak_hz, run.freqs[-1], DRIFT_MAX_HZ)

@@ -65,7 +65,7 @@ _TABLES: Final = {Encoding.MULAW: _mulaw_table(), Encoding.ALAW: _alaw_table()}
 
 
 def decode(data: bytes, encoding: Encoding) -> Samples:
-    """Decode whole samples.
+    r"""Decode whole samples.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def check_samples(samples: object) -> Samples:
     if not isinstance(samples, np.ndarray):
         raise AudioError(f"audio must be bytes or a numpy array, not {type(samples).__name__}")
     if samples.ndim != 1:
-        slip = "take one channel first?" if samples.ndim == 2 else "use .ravel()?"  # noqa: PLR2004
+        slip = "take one channel first?" if samples.ndim == 2 else "use .ravel()?"
         raise AudioError(f"audio of shape {samples.shape} must be mono, of shape (n_samples,): {slip}")
     if samples.dtype == np.int16:
         return samples.astype(np.float32) / np.float32(FULL_SCALE_PCM16)

@@ -6,6 +6,7 @@ spoke before it say what it is.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -193,7 +194,7 @@ class CallProgress:
         """Whether the last tones of the pattern's frequencies keep its lengths and gaps."""
         tones = [tone for tone in self._recent if _same_freqs(tone.freqs_hz, pattern.freqs_hz)]
         tones = tones[-CADENCE_REPEATS:]
-        gaps = [later.on - sooner.off for sooner, later in zip(tones, tones[1:], strict=False)]
+        gaps = [later.on - sooner.off for sooner, later in itertools.pairwise(tones)]
         return (
             len(tones) == CADENCE_REPEATS
             and tones[-1] is self._recent[-1]
@@ -216,7 +217,12 @@ def _single_tone_kind(tone: Tone, *, spoken: bool) -> ToneKind | None:
     if not spoken and abs(first_hz - CNG_HZ) <= CNG_WITHIN_HZ and CNG_S[0] <= length_s <= CNG_S[1]:
         return ToneKind.FAX_CNG
     strictness = SHORT_STRICTNESS if length_s < SHORT_BEEP_S else 1.0
-    if _steady(tone, strictness) and _alone(tone) and BEEP_MIN_S <= length_s <= BEEP_MAX_S and BEEP_MIN_HZ <= first_hz <= BEEP_MAX_HZ:
+    if (
+        _steady(tone, strictness)
+        and _alone(tone)
+        and BEEP_MIN_S <= length_s <= BEEP_MAX_S
+        and BEEP_MIN_HZ <= first_hz <= BEEP_MAX_HZ
+    ):
         return ToneKind.BEEP
     return None
 
@@ -231,9 +237,7 @@ def is_generated(tone: Tone) -> bool:
 
 
 def _steady(tone: Tone, strictness: float) -> bool:
-    return (
-        tone.spread_db <= BEEP_SPREAD_MAX_DB * strictness and tone.wander_hz <= BEEP_WANDER_MAX_HZ * strictness
-    )
+    return tone.spread_db <= BEEP_SPREAD_MAX_DB * strictness and tone.wander_hz <= BEEP_WANDER_MAX_HZ * strictness
 
 
 def _alone(tone: Tone) -> bool:

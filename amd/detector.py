@@ -88,7 +88,7 @@ class Trace:
 
 
 class Detector:
-    """Say what answered a call, while it streams.
+    r"""Say what answered a call, while it streams.
 
     Parameters
     ----------
@@ -200,7 +200,9 @@ class Detector:
 
     def _check_open(self, call: str) -> None:
         if self._finished:
-            raise FinishedError(f"{call} after finish(): a call has one end; make a new Detector for the next call")
+            raise FinishedError(
+                f"{call} after finish(): a call has one end; make a new Detector for the next call"
+            )
 
     def _advance(self, samples: Samples) -> tuple[Event, ...]:
         if self._stop_at is not None or samples.size == 0:
@@ -432,9 +434,7 @@ class Detector:
         return Decision(party=Party.SILENCE, cause=Cause.AUDIO_ENDED, probability=P_SILENCE, final=True)
 
     def _tell_run_end(self, run: Run, known: int) -> None:
-        self._events.append(
-            SpeechEnded(at_s=run.off / RATE_HZ, known_s=known / RATE_HZ, on_s=run.on / RATE_HZ)
-        )
+        self._events.append(SpeechEnded(at_s=run.off / RATE_HZ, known_s=known / RATE_HZ, on_s=run.on / RATE_HZ))
 
     def _take_events(self) -> tuple[Event, ...]:
         events, self._events = tuple(self._events), []

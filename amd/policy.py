@@ -122,7 +122,7 @@ def _check_range(name: str, value: object, metadata: Any) -> None:
         raise PolicyError(f"{name}={value!r} must be a number from {low} to {high} {unit}")
     if not low <= value <= high:
         slip = ""
-        if unit == "s" and value >= 100:  # noqa: PLR2004 -- no field means minutes
+        if unit == "s" and value >= 100:
             slip = ": milliseconds?"
         if unit == "probability" and value > 1:
             slip = ": a percentage?"
@@ -218,9 +218,7 @@ def decide_on_speech(policy: Policy, evidence: Samples, weights: tuple[Weight, .
         forced = force(policy, weights, cause=Cause.DEADLINE)
         return dataclasses.replace(forced, deadline_s=policy.verdict_max_s, deadline="verdict")
     early = policy.early_probability_min
-    if early is not None and (
-        p_machine >= early or (1 - p_machine >= early and gap_s >= policy.early_gap_min_s)
-    ):
+    if early is not None and (p_machine >= early or (1 - p_machine >= early and gap_s >= policy.early_gap_min_s)):
         return _speech_decision(p_machine, weights, final=False)
     return None
 
@@ -261,7 +259,7 @@ def force(policy: Policy, weights: tuple[Weight, ...], *, cause: Cause) -> Decis
 
 
 def _speech_decision(p_machine: float, weights: tuple[Weight, ...], *, final: bool) -> Decision:
-    machine = p_machine > 0.5  # noqa: PLR2004 -- the likelier of two
+    machine = p_machine > 0.5
     return Decision(
         party=Party.MACHINE if machine else Party.HUMAN,
         cause=Cause.LONG_GREETING if machine else Cause.GREETING_THEN_SILENCE,

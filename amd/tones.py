@@ -16,7 +16,8 @@ SINGLE_SHARE_MIN: Final = 0.6
 """A tone 2 dB above all else in the band together; most vowels spread over several harmonics."""
 PAIR_SHARE_MIN: Final = 0.8
 """Two tones together: a vowel may put as much into two harmonics, but does not hold them still."""
-TONE_LEVEL_MIN_DB: Final = -65.0
+TONE_LEVEL_MIN_DB: Final = -80.0
+"""As for speech: a tone at -40 dB gain is still heard."""
 DRIFT_MAX_HZ: Final = 8.0
 """A tone's peak moves less than 4 Hz between frames at 10 dB SNR; a spoken vowel's harmonics often move more."""
 BEATING_DRIFT_MAX_HZ: Final = 54.0
@@ -210,9 +211,7 @@ def covered_samples(level_db: float, steady_db: float) -> int:
 
 
 def _covered_shares() -> list[float]:
-    """Power of a steady tone that fills the first ``n`` samples of a frame, as a share of a whole frame's.
-
-    """
+    """Power of a steady tone that fills the first ``n`` samples of a frame, as a share of a whole frame's."""
     phase = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
     covered = np.concatenate([[0.0], np.cumsum((0.5 - 0.5 * np.cos(phase)) ** 2)])
     shares: list[float] = (covered / covered[-1]).tolist()

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
-from amd.cadence import Cadence, Run
-from amd.callprogress import CallProgress, Heard, is_generated
+from amd.cadence import Run
+from amd.callprogress import Heard
 from amd.errors import FinishedError
 from amd.events import (
     Cause,
@@ -33,8 +33,8 @@ from amd.events import (
     Verdict,
     Weight,
 )
-from amd.evidence import TICK_FRAMES, EvidenceTaker
-from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.framing import HOP_SAMPLES
+from amd.hearing import Hearing, Moment
 from amd.model import Model, machine_probability, shipped
 from amd.policy import (
     P_SILENCE,
@@ -48,12 +48,6 @@ from amd.policy import (
     decide_on_tone,
     force,
 )
-from amd.spectrum import BAND_EDGES_BINS, SpectrumAnalyser
-from amd.speech import SpeechTracker
-from amd.tones import ToneTracker
-
-TONE_PAST_SAMPLES: Final = 1600
-"""While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
 
 _ENDED: Final[dict[EndedBy, SubState]] = {
     EndedBy.BEEP: SubState.ENDED_BEEP,
@@ -127,17 +121,10 @@ class Detector:
         self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
-        self._framer = Framer()
-        self._spectrum = SpectrumAnalyser()
-        self._speech = SpeechTracker(len(BAND_EDGES_BINS) - 1)
-        self._tones = ToneTracker()
-        self._cadence = Cadence()
-        self._progress = CallProgress()
-        self._evidence = EvidenceTaker()
+        self._hearing = Hearing()
         self._verdict: Verdict | None = None
         self._greeting_end: GreetingEnded | None = None
         self._contradicted: set[Party] = set()
-        self._tone_off = 0
         self._ringing = False
         self._stop_at: int | None = None
         self._finished = False
@@ -158,7 +145,7 @@ class Detector:
     @property
     def heard_s(self) -> float:
         """Seconds of audio judged so far."""
-        return self._framer.n_samples / RATE_HZ
+        return self._hearing.n_samples / RATE_HZ
 
     def feed(self, chunk: bytes | bytearray | memoryview | npt.NDArray[np.generic]) -> tuple[Event, ...]:
         """Take the next piece of the call.
@@ -205,88 +192,39 @@ class Detector:
             )
 
     def _advance(self, samples: Samples) -> tuple[Event, ...]:
-        if self._stop_at is not None or samples.size == 0:
-            return ()
-        first = self._framer.n_frames
-        frames = self._framer.feed(samples)
-        if frames.shape[0] == 0:
-            return ()
-        facts = self._spectrum.feed(frames)
-        rows = zip(
-            facts.level_db.tolist(),
-            facts.bands_db.tolist(),
-            facts.voicing.tolist(),
-            facts.peak_hz.tolist(),
-            facts.second_hz.tolist(),
-            facts.peak_share.tolist(),
-            facts.pair_share.tolist(),
-            strict=True,
-        )
-        for index, row in enumerate(rows, first):
-            self._step(index, *row)
-            if self._stop_at is not None:
-                break
+        if self._stop_at is None:
+            for moment in self._hearing.feed(samples):
+                self._take_moment(moment)
+                if self._stop_at is not None:
+                    break
         return self._take_events()
 
-    def _step(
-        self,
-        index: int,
-        level_db: float,
-        bands_db: list[float],
-        voicing: float,
-        peak_hz: float,
-        second_hz: float,
-        peak_share: float,
-        pair_share: float,
-    ) -> None:
-        """Take one frame through every floor."""
-        now, known = frame_end_sample(index), frame_known_sample(index)
-        tonal, ended_tone = self._tones.step(
-            index,
-            level_db=level_db,
-            peak_hz=peak_hz,
-            second_hz=second_hz,
-            peak_share=peak_share,
-            pair_share=pair_share,
-        )
-        sounding = self._tones.sounding(index) if tonal else None
-        activity = self._speech.step(level_db, bands_db, voicing, tonal=tonal)
-        if ended_tone is not None and is_generated(ended_tone):
-            self._cadence.retract(index, ended_tone.on)
-            self._tone_off = ended_tone.off
-        if sounding is not None:
-            self._tone_off = sounding.off
-        self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
-        started, ended_run = self._cadence.step(
-            index, active=activity.active, voiced=activity.voiced, hold=self._tones.pending
-        )
-        if ended_run is not None:
-            self._tell_run_end(ended_run, known)
-        if started and self._cadence.run is not None:
+    def _take_moment(self, moment: Moment) -> None:
+        """Report what a frame brought, and decide when it is time to."""
+        known_s = moment.known / RATE_HZ
+        if moment.ended is not None:
+            self._tell_run_end(moment.ended, moment.known)
+        if moment.started is not None:
             self._ringing = False
-            self._events.append(SpeechStarted(at_s=self._cadence.run.on / RATE_HZ, known_s=known / RATE_HZ))
-        spoken = self._cadence.first_on is not None
-        pending = self._tones.pending
-        for heard in self._progress.step(
-            now=known, ended=ended_tone, sounding=sounding, pending=pending, spoken=spoken
-        ):
+            self._events.append(SpeechStarted(at_s=moment.started.on / RATE_HZ, known_s=known_s))
+        for heard in moment.tones:
             self._take_tone(heard)
-        due = index % TICK_FRAMES == TICK_FRAMES - 1
-        if due:
-            self._tick(now, known)
+        if moment.tick:
+            self._tick(moment.now, moment.known)
         if self._observer is not None:
-            weights = self._weigh(now) if due and self._cadence.first_on is not None else None
-            self._observer(
-                Trace(
-                    at_s=(now - HOP_SAMPLES / 2) / RATE_HZ,
-                    level_db=level_db,
-                    floor_db=activity.floor_db,
-                    active=activity.active,
-                    voiced=activity.voiced,
-                    tonal=tonal,
-                    machine_probability=None if weights is None else machine_probability(weights),
-                )
-            )
+            self._observer(self._trace(moment))
+
+    def _trace(self, moment: Moment) -> Trace:
+        weights = self._weigh(moment.now) if moment.tick and self._hearing.spoken else None
+        return Trace(
+            at_s=(moment.now - HOP_SAMPLES / 2) / RATE_HZ,
+            level_db=moment.level_db,
+            floor_db=moment.activity.floor_db,
+            active=moment.activity.active,
+            voiced=moment.activity.voiced,
+            tonal=moment.tonal,
+            machine_probability=None if weights is None else machine_probability(weights),
+        )
 
     def _take_tone(self, heard: Heard) -> None:
         """Report a tone, and decide on it."""
@@ -301,8 +239,7 @@ class Detector:
                 freqs_hz=heard.freqs_hz,
             )
         )
-        self._tone_off = max(self._tone_off, heard.off)
-        self._ringing = self._ringing or (heard.kind is ToneKind.RINGBACK and self._cadence.first_on is None)
+        self._ringing = self._ringing or (heard.kind is ToneKind.RINGBACK and not self._hearing.spoken)
         decision = decide_on_tone(heard)
         if decision is not None:
             self._take(decision, at=heard.off, known=heard.known)
@@ -319,16 +256,16 @@ class Detector:
         self._maybe_stop(known)
 
     def _decide(self, now: int) -> Decision | None:
-        if self._cadence.first_on is None:
-            silent_s = (now - self._tone_off) / RATE_HZ
+        if not self._hearing.spoken:
+            silent_s = (now - self._hearing.tone_off) / RATE_HZ
             return decide_on_silence(self.policy, silent_s, now / RATE_HZ if self._ringing else None)
-        if now - self._tone_off < TONE_PAST_SAMPLES:
+        if self._hearing.tone_is_near(now):
             return None
-        evidence = self._evidence.vector(now, self._cadence)
+        evidence = self._hearing.evidence(now)
         return decide_on_speech(self.policy, evidence, self._model.weigh(evidence))
 
     def _weigh(self, now: int) -> tuple[Weight, ...]:
-        return self._model.weigh(self._evidence.vector(now, self._cadence))
+        return self._model.weigh(self._hearing.evidence(now))
 
     def _watching_for(self, party: Party) -> bool:
         """Whether a final verdict stands that speech could still contradict in favour of ``party``."""
@@ -386,8 +323,8 @@ class Detector:
         if self._verdict is None or not self._verdict.final or self._verdict.party is not Party.MACHINE:
             return
         silence_samples = round(self.policy.greeting_end_silence_s * RATE_HZ)
-        if now - max(self._cadence.last_off, self._tone_off) >= silence_samples:
-            self._end_greeting(EndedBy.SILENCE, at=self._cadence.last_off, known=known)
+        if now - max(self._hearing.cadence.last_off, self._hearing.tone_off) >= silence_samples:
+            self._end_greeting(EndedBy.SILENCE, at=self._hearing.cadence.last_off, known=known)
         elif now >= self.policy.greeting_max_s * RATE_HZ and self._greeting_end is None:
             limit_s = self.policy.greeting_max_s
             known_s = known / RATE_HZ
@@ -413,20 +350,20 @@ class Detector:
 
     def _conclude(self) -> None:
         """The audio ended before the detector was done."""
-        heard = self._framer.n_samples
-        ended_run = self._cadence.close()
+        heard = self._hearing.n_samples
+        ended_run, tones = self._hearing.finish()
         if ended_run is not None:
             self._tell_run_end(ended_run, heard)
-        for tone in self._progress.finish(heard, spoken=self._cadence.first_on is not None):
+        for tone in tones:
             self._take_tone(tone)
         if self._verdict is None or not self._verdict.final:
             self._take(self._last_decision(heard), at=heard, known=heard)
         self._end_greeting(EndedBy.OTHER, at=heard, known=heard)
 
     def _last_decision(self, heard: int) -> Decision:
-        if self._cadence.first_on is not None:
+        if self._hearing.spoken:
             return force(self.policy, self._weigh(heard), cause=Cause.AUDIO_ENDED)
-        if self._framer.n_frames == 0:
+        if self._hearing.n_frames == 0:
             return Decision(party=Party.UNSURE, cause=Cause.NO_AUDIO, probability=P_UNSURE, final=True)
         if self._ringing:
             party, state, p = Party.NETWORK, SubState.RINGBACK, P_SILENCE

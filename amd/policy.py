@@ -145,9 +145,9 @@ PRESETS: Final[dict[str, Policy]] = {
     ),
     "leave_message": Policy(until=Until.END, greeting_end_silence_s=4.0, greeting_max_s=120.0),
 }
-"""Named policies. ``balanced``: for most. ``protect_humans``: when in doubt, human. ``fast``: a provisional verdict
-as soon as there is one. ``leave_message``: goes on until the place to start a message is known, and waits longer for
-a beep, since a message that starts before the beep is cut off."""
+"""Named policies. ``balanced``: for most. ``protect_humans``: when in doubt, human. ``fast``: a provisional
+verdict as soon as there is one. ``leave_message``: goes on until the place to start a message is known, and waits
+longer for a beep, since a message that starts before the beep is cut off."""
 
 
 def preset(name: str) -> Policy:

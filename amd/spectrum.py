@@ -17,6 +17,7 @@ from amd.audio import RATE_HZ
 from amd.framing import FRAME_SAMPLES
 
 Floats = npt.NDArray[np.float32]
+Bins = npt.NDArray[np.intp]
 
 BIN_HZ: Final = RATE_HZ / FRAME_SAMPLES
 FIRST_BIN: Final = 8
@@ -128,7 +129,7 @@ def _peaks(power: Floats, total: Floats) -> tuple[Floats, Floats, Floats, Floats
     return first_hz, first_power / safe_total, second_hz, (first_power + second_power) / safe_total
 
 
-def _strongest(power: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+def _strongest(power: Floats) -> tuple[Floats, Floats, Bins]:
     """The strongest peak of each row: its frequency by a parabola through the log power, its power, its bin."""
     bins = np.argmax(power, axis=1)
     lobe = bins[:, None] + np.arange(-_LOBE_BINS, _LOBE_BINS + 1)
@@ -137,4 +138,8 @@ def _strongest(power: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     left, middle, right = log_power[:, 0], log_power[:, 1], log_power[:, 2]
     bend = np.minimum(left - 2 * middle + right, np.float32(-1e-3))
     offset = np.clip(0.5 * (left - right) / bend, -0.5, 0.5)
-    return ((bins + offset) * np.float32(BIN_HZ)).astype(np.float32), np.sum(around, axis=1), bins
+    return (
+        ((bins + offset) * np.float32(BIN_HZ)).astype(np.float32),
+        np.sum(around, axis=1, dtype=np.float32),
+        bins,
+    )

@@ -126,7 +126,9 @@ def _peaks(power: Floats, total: Floats) -> tuple[Floats, Floats, Floats, Floats
     lobe = first_bins[:, None] + np.arange(-_LOBE_BINS - 1, _LOBE_BINS + 2)
     np.put_along_axis(rest, lobe, 0, axis=1)
     second_hz, second_power, _ = _strongest(rest)
-    return first_hz, first_power / safe_total, second_hz, (first_power + second_power) / safe_total
+    first_share = np.divide(first_power, safe_total, dtype=np.float32)
+    both_share = first_share + np.divide(second_power, safe_total, dtype=np.float32)
+    return first_hz, first_share, second_hz, both_share
 
 
 def _strongest(power: Floats) -> tuple[Floats, Floats, Bins]:

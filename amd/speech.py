@@ -34,6 +34,12 @@ BELOW_PEAK_MAX_DB: Final = 18.0
 found the most greeting ends in composed calls with babble and lost the fewest without."""
 PEAK_DECAY_DB: Final = 0.03
 """Per frame: about 2 dB a second."""
+SYLLABLE_SMOOTHING: Final = 0.15
+"""Weight of the newest frame: about 100 ms, a short syllable."""
+SYLLABLE_BELOW_PEAK_MAX_DB: Final = 14.0
+"""The same for levels smoothed over a syllable, which vary less. On 600 composed calls of the train split: 10 %
+of people called machine instead of 13 %, mostly people in babble, at the same accuracy; less lets more machines
+pass for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,8 @@ class SpeechTracker:
         self._blocks: list[list[float]] = []
         self._n_frames = 0
         self._peak_db = SPEECH_LEVEL_MIN_DB
+        self._syllable_db = SPEECH_LEVEL_MIN_DB
+        self._syllable_peak_db = SPEECH_LEVEL_MIN_DB
 
     def step(self, level_db: float, bands_db: list[float], voicing: float, *, tonal: bool) -> Activity:
         """Judge the next frame.
@@ -73,13 +81,19 @@ class SpeechTracker:
         floor = self._floor()
         above = sorted((band - low for band, low in zip(bands_db, floor, strict=True)), reverse=True)
         snr_db = (above[0] + above[1] + above[2]) / 3
-        loud = level_db >= max(SPEECH_LEVEL_MIN_DB, self._peak_db - BELOW_PEAK_MAX_DB)
+        self._syllable_db += SYLLABLE_SMOOTHING * (level_db - self._syllable_db)
+        loud = (
+            level_db >= max(SPEECH_LEVEL_MIN_DB, self._peak_db - BELOW_PEAK_MAX_DB)
+            and self._syllable_db >= self._syllable_peak_db - SYLLABLE_BELOW_PEAK_MAX_DB
+        )
         early = self._n_frames <= FLOOR_KNOWN_FRAMES and voicing >= VOICING_SURE
         voiced = loud and voicing >= VOICING_MIN and (snr_db >= VOICED_SNR_DB or early)
         active = loud and (voiced or snr_db >= ACTIVE_SNR_DB)
         self._peak_db -= PEAK_DECAY_DB
+        self._syllable_peak_db -= PEAK_DECAY_DB
         if voiced:
             self._peak_db = max(self._peak_db, level_db)
+            self._syllable_peak_db = max(self._syllable_peak_db, self._syllable_db)
         return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=self._floor_db())
 
     def _follow(self, bands_db: list[float]) -> None:

@@ -217,7 +217,7 @@ def compose(
     line, samples = composer.send()
     sources = sorted({clip.source for clip in composer.used})
     groups = sorted({clip.group for clip in composer.used})
-    row = composer.call.row(file, label, scenario, ";".join(sources), line)
+    row = composer.call.row(file, label, scenario, ";".join(sources), line, "composed")
     return samples, row | {"group": ";".join(groups)}
 
 

@@ -1,6 +1,7 @@
 """Make datasets/samples: short synthetic calls of every kind, with the times of what happens in them.
 
-Needs the speech synthesizers flite and espeak-ng. Same synthesizers, same bytes.
+Needs the speech synthesizers flite, eSpeak NG and Festival (voices kal_diphone and
+cmu_us_slt_arctic_hts). Same synthesizers, same bytes.
 
     python datasets/make_samples.py
 """
@@ -54,6 +55,7 @@ class Scenario:
 
 SLT, RMS, AWB, KAL = "flite:slt", "flite:rms", "flite:awb", "flite:kal16"
 EVE, IAN = "espeak-ng:en-us+f3", "espeak-ng:en-gb+m3"
+HTS, DIPHONE = "festival:cmu_us_slt_arctic_hts", "festival:kal_diphone"
 SCENARIOS = (
     Scenario("human-01", "human", "hello", SLT, ("Hello?",), Line(-24, "ulaw", "pink", 32)),
     Scenario("human-02", "human", "hello", RMS, ("Hello.",), Line(-31, "gsm", "white", 25, 1.0)),
@@ -61,7 +63,7 @@ SCENARIOS = (
         "human-03", "human", "hello_twice", AWB, ("Hello?", 1.2, "Hello?"), Line(-20, "alaw", "pink", 35, -1)
     ),
     Scenario(
-        "human-04", "human", "residence", SLT, ("Hello, Smith residence.",), Line(-27, "alaw", "white", 38)
+        "human-04", "human", "residence", HTS, ("Hello, Smith residence.",), Line(-27, "alaw", "white", 38)
     ),
     Scenario(
         "human-05",
@@ -75,7 +77,7 @@ SCENARIOS = (
         "human-06",
         "human",
         "business",
-        KAL,
+        DIPHONE,
         ("Northgate tyres, hello.",),
         Line(-33, "ulaw", "white", 30, 0.5, loss=0.03),
     ),
@@ -110,7 +112,7 @@ SCENARIOS = (
         "machine-01",
         "machine",
         "voicemail_beep",
-        SLT,
+        HTS,
         (
             "Hello, you have reached the voicemail of Northgate tyres. Please leave a message.",
             0.9,
@@ -138,7 +140,7 @@ SCENARIOS = (
         "machine-04",
         "machine",
         "voicemail_no_beep",
-        KAL,
+        DIPHONE,
         ("Riverside dental is closed. Please call again tomorrow after eight.",),
         Line(-26, "alaw", "babble", 20),
     ),
@@ -229,9 +231,11 @@ def synthesize(voice: str, text: str) -> FloatArray:
         path = Path(folder) / "said.wav"
         if program == "flite":
             command = ["flite", "-voice", name, "-t", text, "-o", str(path)]
+        elif program == "festival":
+            command = ["text2wave", "-eval", f"(voice_{name})", "-o", str(path)]
         else:
             command = ["espeak-ng", "-v", name, "-s", "165", "-w", str(path), text]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, input=text.encode())
         samples, rate_hz = soundfile.read(path, dtype="float64")
     shared = math.gcd(rate_hz, RATE_HZ)
     return trim(np.asarray(resample_poly(samples, RATE_HZ // shared, rate_hz // shared)))
@@ -273,7 +277,9 @@ def main() -> None:
         path = FOLDER / f"{scenario.name}.wav"
         write_wav(path, samples)
         size_bytes += path.stat().st_size
-        rows.append(call.row(path.name, scenario.label, scenario.scenario, scenario.voice, scenario.line))
+        rows.append(
+            call.row(path.name, scenario.label, scenario.scenario, scenario.voice, scenario.line, "synthetic")
+        )
         peak_db = 20.0 * np.log10(np.abs(samples).max())
         length_s = samples.size / RATE_HZ
         print(f"{path.name:16} {length_s:6.2f} s  peak {peak_db:6.1f} dBFS  {scenario.scenario}")

@@ -22,6 +22,7 @@ COLUMNS = (
     "greeting_end_s",
     "beep_on_s",
     "beep_off_s",
+    "origin",
 )
 WAIT_S = 1.0  # a person who is silent this long waits for the caller
 GATE_DB = 26.0
@@ -92,7 +93,9 @@ class Call:
                     return end
         return self.speech[-1][1] if self.speech and self._ends else None
 
-    def row(self, file: str, label: str, scenario: str, voice: str, line: Line) -> dict[str, str]:
+    def row(
+        self, file: str, label: str, scenario: str, voice: str, line: Line, origin: str
+    ) -> dict[str, str]:
         """Return the manifest row of this call."""
         noise = line.noise + (f"+hum{line.hum_hz:.0f}" if line.hum_hz else "")
         beep_on, beep_off = self.beep or (None, None)
@@ -108,6 +111,7 @@ class Call:
             _seconds(self.greeting_end(label)),
             _seconds(beep_on),
             _seconds(beep_off),
+            origin,
         )
         return dict(zip(COLUMNS, values, strict=True))
 

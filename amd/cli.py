@@ -1,0 +1,258 @@
+"""The command line: ``amd classify``, ``amd explain``, ``amd evaluate``. Results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import glob
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import soundfile
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import amd
+from amd.audio import RATE_HZ, Encoding, check_rate
+from amd.drawing import draw_call
+from amd.errors import AmdError
+from amd.evaluation.run import judge_set, per_call_csv, summarise
+from amd.evaluation.text import calls_table, labeled_table, report, title
+from amd.model import shipped
+from amd.policy import PRESETS, Until, preset
+from amd.recordings import Failure, Reading, Result, classify_many, trace
+from amd.sources import RAW_SUFFIXES
+
+OK: Final = 0
+SOME_FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+ENCODINGS: Final = {**{str(encoding): encoding for encoding in Encoding}, "slin": Encoding.PCM16}
+PROGRESS_MIN_FILES: Final = 20
+CSV_FIELDS: Final = (
+    "file",
+    "party",
+    "sub_state",
+    "cause",
+    "probability",
+    "decided_at_s",
+    "known_s",
+    "duration_s",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except AmdError as error:
+        _say(f"amd: {error}")
+        return SOME_FAILED
+    except KeyboardInterrupt:
+        _say("amd: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="amd", description="Say what answered a phone call, from the audio alone: human, machine, fax, ..."
+    )
+    parser.add_argument("--version", action="version", version=f"amd {amd.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    classify = commands.add_parser(
+        "classify",
+        help="judge recordings of answered calls",
+        description="Judge recordings of answered calls, each from the moment of answer. Exit status: 0 when all "
+        "files were judged, 1 when some could not be read, 2 for wrong usage.",
+    )
+    classify.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, or a quoted pattern")
+    classify.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="default: table")
+    classify.add_argument(
+        "--until",
+        choices=tuple(map(str, Until)),
+        help="verdict: stop soon after it; end: follow a machine to the end of its greeting (default: as the "
+        "policy says)",
+    )
+    _add_reading_options(classify)
+    classify.set_defaults(run=_classify)
+
+    explain = commands.add_parser(
+        "explain",
+        help="draw one call and what was made of it",
+        description="Draw one call: waveform, spectrogram, speech, tones, probability over time, the verdict.",
+    )
+    explain.add_argument("path", metavar="PATH", help="a recording")
+    explain.add_argument(
+        "--out", type=Path, help="PNG or SVG file (default: the recording's name, .png, here)"
+    )
+    _add_reading_options(explain)
+    explain.set_defaults(run=_explain)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score a labeled set",
+        description="Judge a folder of labeled recordings (manifest.csv with file,label) and print the scores.",
+    )
+    evaluate.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
+    evaluate.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
+    evaluate.add_argument("--calls", action="store_true", help="print the verdict of every call as well")
+    evaluate.add_argument(
+        "--out", type=Path, default=Path("amd-calls.csv"), help="per-call CSV (default: amd-calls.csv)"
+    )
+    evaluate.add_argument("--jobs", type=_positive, help="worker processes (default: all cores)")
+    evaluate.set_defaults(run=_evaluate)
+    return parser
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
+    parser.add_argument("--encoding", choices=tuple(ENCODINGS), help="the files are headerless, of this encoding")
+    parser.add_argument(
+        "--rate", type=_rate, default=RATE_HZ, metavar="HZ", help="of headerless files (default: 8000)"
+    )
+    parser.add_argument(
+        "--channel", type=_channel, metavar="N", help="judge this channel, counted from 0 (default: mix all down)"
+    )
+
+
+def _rate(text: str) -> int:
+    try:
+        return check_rate(int(text))
+    except (ValueError, AmdError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _channel(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be 0 or more: channels count from 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be 1 or more")
+    return int(text)
+
+
+def _reading(options: argparse.Namespace) -> Reading:
+    policy = preset(options.policy)
+    if getattr(options, "until", None):
+        policy = dataclasses.replace(policy, until=Until(options.until))
+    encoding = ENCODINGS[options.encoding] if options.encoding else None
+    return Reading(policy=policy, encoding=encoding, rate_hz=options.rate, channel=options.channel)
+
+
+def _classify(options: argparse.Namespace) -> int:
+    paths, missing = _expand(options.paths, headerless=options.encoding is not None)
+    failures = list(missing)
+    results: list[Result] = []
+    with _progress(len(paths)) as told:
+        for outcome in classify_many(paths, _reading(options)):
+            told(outcome)
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+            elif options.format == "jsonl":
+                print(json.dumps(outcome.to_dict()), flush=True)  # noqa: T201 -- the result
+            else:
+                results.append(outcome)
+            if isinstance(outcome, Result):
+                for note in outcome.notes:
+                    _say(f"amd: note: {outcome.file} {note}")
+    if options.format == "csv":
+        writer = csv.DictWriter(sys.stdout, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(result.to_dict() for result in results)
+    elif options.format == "table" and results:
+        _stdout().print(calls_table(results))
+    return _tell_failures(failures)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    result, samples, traces = trace(options.path, _reading(options))
+    out = options.out or Path(Path(options.path).stem + ".png")
+    title_text = Path(options.path).name
+    draw_call(samples, result.events, traces, result.verdict, title=title_text, out=out)
+    _say(f"amd: wrote {out}")
+    return OK
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    with _progress(PROGRESS_MIN_FILES) as told:
+        judged, failures = judge_set(options.set, preset(options.policy), jobs=options.jobs, told=told)
+    if judged:
+        summary = summarise(judged)
+        heading = title(summary, str(options.set), options.policy, shipped().version)
+        console = _stdout()
+        if options.calls:
+            console.print(labeled_table(judged), "")
+        console.print(report(summary, heading))
+        options.out.write_text(per_call_csv(judged), encoding="utf-8")
+        _say(f"amd: wrote {options.out}")
+    return _tell_failures(failures)
+
+
+def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[Failure]]:
+    """Files of the paths, folders (searched all the way down) and patterns; and what names nothing."""
+    paths: list[str] = []
+    missing: list[Failure] = []
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(
+                str(file)
+                for file in path.rglob("*")
+                if file.is_file() and (headerless or file.suffix.lower() in suffixes)
+            )
+            if not inside:
+                missing.append(Failure(file=text, reason=f"{text}: the folder holds no recordings"))
+            paths += inside
+        elif not path.exists() and glob.has_magic(text):
+            found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 -- Path.glob takes no absolute pattern
+            if not found:
+                missing.append(Failure(file=text, reason=f"{text}: no file matches"))
+            paths += found
+        else:
+            paths.append(text)
+    return list(dict.fromkeys(paths)), missing
+
+
+def _tell_failures(failures: Sequence[Failure]) -> int:
+    for failure in failures:
+        _say(f"amd: could not read {failure.reason}")
+    return SOME_FAILED if failures else OK
+
+
+@contextmanager
+def _progress(n_files: int) -> Iterator[Callable[[Result | Failure], None]]:
+    """A bar on stderr for long work, when a person watches."""
+    if n_files < PROGRESS_MIN_FILES or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("judging", total=n_files)
+        yield lambda _: progress.advance(task)
+
+
+def _stdout() -> Console:
+    """A console that never cuts a table short when it is piped on."""
+    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=10_000)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 -- stderr is for people

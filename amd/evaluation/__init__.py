@@ -1,0 +1,1 @@
+"""Labeled sets, scores with intervals, and their tables."""

@@ -1,0 +1,208 @@
+"""A recording of a call through the detector: the same path as a live one, fed from a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from amd.audio import RATE_HZ, Encoding
+from amd.detector import Detector, Trace
+from amd.errors import AmdError, AudioError, RecordingError
+from amd.events import Cause, Event, Party, SubState, Verdict, to_dict
+from amd.policy import PRESETS, Policy, Until
+from amd.sources import open_source, reason
+
+POOL_MIN_FILES: Final = 24
+"""Fewer files are judged sooner than worker processes start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How to read recordings and how to judge them.
+
+    Parameters
+    ----------
+    policy : Policy
+    encoding : Encoding or None
+        The files are headerless, of this encoding; None takes the file's header, or its name, for it.
+    rate_hz : int
+        Samples per second of headerless files that ``encoding`` tells of.
+    channel : int or None
+        Which channel to judge, counted from 0; None mixes them all down.
+    """
+
+    policy: Policy = PRESETS["balanced"]
+    encoding: Encoding | None = None
+    rate_hz: int = RATE_HZ
+    channel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a recording was judged to be; the fields of one JSON line of ``amd classify``.
+
+    Parameters
+    ----------
+    file : str
+        As it was given.
+    party, sub_state, cause, probability
+        The verdict, with the sub-state as known at the end.
+    decided_at_s, known_s : float
+        When it was decided, and when it could be known, in seconds from answer.
+    duration_s : float
+        Length of the recording; the detector may have stopped before its end.
+    events : tuple of Event
+    verdict : Verdict
+    notes : tuple of str
+        What the user should know of the file: channels that differ, a cut end.
+    """
+
+    file: str
+    party: Party
+    sub_state: SubState | None
+    cause: Cause
+    probability: float
+    decided_at_s: float
+    known_s: float
+    duration_s: float
+    events: tuple[Event, ...]
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types, in the order documented for ``amd classify --format jsonl``."""
+        return {
+            "file": self.file,
+            "party": str(self.party),
+            "sub_state": None if self.sub_state is None else str(self.sub_state),
+            "cause": str(self.cause),
+            "probability": round(self.probability, 4),
+            "decided_at_s": round(self.decided_at_s, 4),
+            "known_s": round(self.known_s, 4),
+            "duration_s": round(self.duration_s, 4),
+            "events": [to_dict(event) for event in self.events],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A recording that could not be judged, and why."""
+
+    file: str
+    reason: str
+
+
+def classify(path: str | os.PathLike[str], reading: Reading = Reading()) -> Result:
+    """Judge one recording.
+
+    Parameters
+    ----------
+    path : path
+        WAV, FLAC and whatever else libsndfile reads, any rate from 4 to 192 kHz, any channels; or headerless
+        mu-law, A-law or 16-bit audio, by its name or by ``reading.encoding``.
+    reading : Reading, optional
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, is not audio, or holds what cannot be judged.
+    """
+    result, _ = _judge(Path(path), reading, traced=False)
+    return result
+
+
+def trace(
+    path: str | os.PathLike[str], reading: Reading = Reading()
+) -> tuple[Result, npt.NDArray[np.float32], list[Trace]]:
+    """Judge one recording to its end and keep the 8 kHz samples and the trace of every frame, for drawing."""
+    reading = dataclasses.replace(reading, policy=dataclasses.replace(reading.policy, until=Until.END))
+    result, kept = _judge(Path(path), reading, traced=True)
+    samples = np.concatenate([np.zeros(0, dtype=np.float32), *kept.samples])
+    return result, samples, kept.traces
+
+
+@dataclass(slots=True)
+class _Kept:
+    samples: list[npt.NDArray[np.float32]]
+    traces: list[Trace]
+
+
+def _judge(path: Path, reading: Reading, *, traced: bool) -> tuple[Result, _Kept]:
+    kept = _Kept([], [])
+    try:
+        source = open_source(path, encoding=reading.encoding, rate_hz=reading.rate_hz, channel=reading.channel)
+        detector = Detector(
+            reading.policy,
+            encoding=source.encoding,
+            rate_hz=source.rate_hz,
+            observer=kept.traces.append if traced else None,
+        )
+        events: list[Event] = []
+        with closing(source.blocks) as blocks:
+            for block in blocks:
+                events += detector.feed(block)
+                if detector.done:
+                    break
+        events += detector.finish()
+    except (OSError, soundfile.SoundFileError, AudioError) as error:
+        raise RecordingError(f"{path}: {reason(error)}") from error
+    verdict = detector.verdict
+    assert verdict is not None  # noqa: S101 -- finish() always gives one
+    result = Result(
+        file=str(path),
+        party=verdict.party,
+        sub_state=verdict.sub_state,
+        cause=verdict.cause,
+        probability=verdict.probability,
+        decided_at_s=verdict.at_s,
+        known_s=verdict.known_s,
+        duration_s=source.duration_s,
+        events=tuple(events),
+        verdict=verdict,
+        notes=tuple(source.notes),
+    )
+    return result, kept
+
+
+def classify_many(
+    paths: Iterable[str], reading: Reading = Reading(), *, jobs: int | None = None
+) -> Iterator[Result | Failure]:
+    """Judge recordings on all cores; results come in the order of ``paths``, failures among them.
+
+    Parameters
+    ----------
+    paths : iterable of str
+    reading : Reading, optional
+    jobs : int, optional
+        Worker processes; as many as cores unless given. Few files are judged in this process.
+    """
+    listed = list(paths)
+    jobs = jobs or os.cpu_count() or 1
+    if jobs == 1 or len(listed) < POOL_MIN_FILES:
+        yield from map(_classify_or_fail, listed, itertools.repeat(reading))
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_classify_or_fail, listed, itertools.repeat(reading), chunksize=4)
+
+
+def _classify_or_fail(path: str, reading: Reading) -> Result | Failure:
+    try:
+        return classify(path, reading)
+    except AmdError as error:
+        return Failure(file=path, reason=str(error))

@@ -1,0 +1,169 @@
+"""Signals whose truth is known, and what the floors make of them.
+
+Levels are mean squares in dB of full scale 1: a full-scale sine has -3 dB. All randomness comes from the caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from amd.cadence import Run
+from amd.callprogress import Heard
+from amd.framing import Framer
+from amd.hearing import Hearing, Moment
+from amd.spectrum import FrameFacts, SpectrumAnalyser
+from amd.tones import Tone, ToneTracker
+
+RATE_HZ = 8000
+Floats = npt.NDArray[np.float64]
+DC_300 = 300 / 32768
+
+
+def size(seconds: float) -> int:
+    return round(seconds * RATE_HZ)
+
+
+def times_s(seconds: float) -> Floats:
+    return np.arange(size(seconds)) / RATE_HZ
+
+
+def noise(rng: np.random.Generator, seconds: float, level_db: float) -> Floats:
+    """White and Gaussian."""
+    return rng.standard_normal(size(seconds)) * 10 ** (level_db / 20)
+
+
+def tone(freqs_hz: Sequence[float], seconds: float, level_db: float = -20.0, phase: float = 0.0) -> Floats:
+    """Equal sines that start and end at once; ``level_db`` is their sum's."""
+    amplitude = np.sqrt(2 / len(freqs_hz)) * 10 ** (level_db / 20)
+    waves = [np.sin(2 * np.pi * freq_hz * times_s(seconds) + phase) for freq_hz in freqs_hz]
+    return amplitude * np.sum(waves, axis=0)
+
+
+def hum(seconds: float, level_db: float, freq_hz: float = 50.0) -> Floats:
+    return tone([freq_hz], seconds, level_db)
+
+
+def silence(seconds: float) -> Floats:
+    return np.zeros(size(seconds))
+
+
+def pulses(pitch_hz: Floats) -> Floats:
+    """A pulse each time that the phase of ``pitch_hz`` (one value per sample) passes a whole turn."""
+    turns = np.floor(np.cumsum(pitch_hz) / RATE_HZ)
+    return np.diff(turns, prepend=0.0)
+
+
+def formants(excitation: Floats, places: Sequence[tuple[float, float]]) -> Floats:
+    """Resonances at ``(frequency, bandwidth)`` in Hz, one after the other."""
+    for freq_hz, width_hz in places:
+        radius = np.exp(-np.pi * width_hz / RATE_HZ)
+        angle = 2 * np.pi * freq_hz / RATE_HZ
+        excitation = signal.lfilter([1.0], [1.0, -2 * radius * np.cos(angle), radius**2], excitation)
+    return excitation
+
+
+VOWEL = ((600.0, 90.0), (1400.0, 120.0), (2500.0, 200.0))
+
+
+def voice(rng: np.random.Generator, seconds: float, level_db: float, pitch_hz: float = 120.0) -> Floats:
+    """A vowel whose pitch sways by a twentieth, up and down in half a second: 75 Hz/s at 120 Hz."""
+    sway = 0.05 * np.sin(2 * np.pi * 2.0 * times_s(seconds) + rng.uniform(0, 2 * np.pi))
+    vowel = formants(pulses(pitch_hz * (1 + sway)), VOWEL)
+    return vowel * 10 ** (level_db / 20) / np.sqrt(np.mean(vowel**2))
+
+
+def words(rng: np.random.Generator, seconds: float, level_db: float, pitch_hz: float = 120.0) -> Floats:
+    """A voice with four syllables a second, 20 dB deep between them; loud at its first and its last sample."""
+    dips = 0.5 - 0.5 * np.cos(2 * np.pi * round(4 * seconds) * times_s(seconds) / seconds)
+    return voice(rng, seconds, level_db, pitch_hz) * (1 - 0.9 * dips)
+
+
+def faded(samples: Floats, rise_s: float, fall_s: float) -> Floats:
+    """``samples`` with a smooth start and end."""
+    place = np.arange(samples.size) / RATE_HZ
+    share = np.minimum(1, np.minimum(place / rise_s, place[::-1] / fall_s))
+    return samples * np.sin(np.pi / 2 * share) ** 2
+
+
+def placed(seconds: float, pieces: Iterable[tuple[float, Floats]]) -> Floats:
+    """Silence with each piece added at its start in seconds."""
+    out = silence(seconds)
+    for start_s, piece in pieces:
+        start = size(start_s)
+        out[start : start + piece.size] += piece[: out.size - start]
+    return out
+
+
+def float32(samples: Floats) -> npt.NDArray[np.float32]:
+    return samples.astype(np.float32)
+
+
+def cut(samples: npt.NDArray[Any], at: Iterable[int]) -> Iterator[npt.NDArray[Any]]:
+    """``samples`` in pieces that end at each of ``at`` and at the end."""
+    edges = [0, *sorted(min(place, len(samples)) for place in at), len(samples)]
+    return (samples[start:end] for start, end in pairwise(edges))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Listened:
+    """What `Hearing` made of a call: runs of speech (the last one closed), tones, moments."""
+
+    runs: list[Run]
+    tones: list[Heard]
+    moments: list[Moment]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [str(heard.kind) for heard in self.tones]
+
+
+def listen(samples: Floats) -> Listened:
+    hearing = Hearing()
+    moments = list(hearing.feed(float32(samples)))
+    last, late = hearing.finish()
+    runs = [moment.ended for moment in moments if moment.ended is not None]
+    tones = [heard for moment in moments for heard in moment.tones]
+    return Listened(runs=runs + ([last] if last else []), tones=[*tones, *late], moments=moments)
+
+
+def facts_of(samples: Floats) -> FrameFacts:
+    return SpectrumAnalyser().feed(Framer().feed(float32(samples)))
+
+
+def tones_of(samples: Floats) -> list[Tone]:
+    """The steady tones that end within ``samples``."""
+    facts, tracker, found = facts_of(samples), ToneTracker(), []
+    for index in range(facts.level_db.size):
+        _, ended = tracker.step(
+            index,
+            level_db=float(facts.level_db[index]),
+            peak_hz=float(facts.peak_hz[index]),
+            second_hz=float(facts.second_hz[index]),
+            peak_share=float(facts.peak_share[index]),
+            pair_share=float(facts.pair_share[index]),
+        )
+        if ended is not None:
+            found.append(ended)
+    return found
+
+
+def state_size(thing: object) -> int:
+    """How many values an object holds, through everything it refers to: what must not grow with a call."""
+    if isinstance(thing, np.ndarray):
+        return int(thing.size)
+    if isinstance(thing, dict):
+        return sum(state_size(value) for value in thing.values())
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return sum(state_size(value) for value in thing)
+    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
+        return sum(state_size(getattr(thing, field.name)) for field in dataclasses.fields(thing))
+    if type(thing).__module__.startswith("amd.") and hasattr(thing, "__dict__"):
+        return state_size(vars(thing))
+    return 1

@@ -1,0 +1,219 @@
+"""A tone is found where it is, at its frequency, soon after its end; a voice is no tone."""
+
+import itertools
+
+import generated as gen
+import numpy as np
+import pytest
+
+from amd.tones import Tone, ToneTracker, covered_samples
+
+LEVEL_DB = -20.0
+NOISE_DB = LEVEL_DB - 15
+EDGE_SAMPLES = 200  # 25 ms
+
+
+def in_noise(seed, start_s, piece, *, after_s=0.5, noise_db=NOISE_DB):
+    seconds = start_s + piece.size / 8000 + after_s
+    return gen.placed(seconds, [(start_s, piece)]) + gen.noise(np.random.default_rng(seed), seconds, noise_db)
+
+
+def assert_found(found, start_s, seconds, freqs_hz):
+    assert len(found) == 1, found
+    (tone,) = found
+    on, off = round(start_s * 8000), round((start_s + seconds) * 8000)
+    assert abs(tone.on - on) <= EDGE_SAMPLES
+    assert abs(tone.off - off) <= EDGE_SAMPLES
+    assert len(tone.freqs_hz) == len(freqs_hz)
+    np.testing.assert_allclose(tone.freqs_hz, freqs_hz, atol=8)
+    assert tone.off <= tone.known <= off + 0.08 * 8000
+    return tone
+
+
+FREQS_HZ = (350, 440, 660, 746, 825, 879, 1000, 1004, 1336, 1400, 2000, 2600, 3000, 3400)
+LENGTHS_S = (0.07, 0.1, 0.15, 0.23, 0.34, 0.75, 1.5)
+
+
+@pytest.mark.parametrize("seconds", LENGTHS_S)
+@pytest.mark.parametrize("freq_hz", FREQS_HZ)
+def test_a_tone_at_15_db_snr_is_found_in_its_place_and_known_within_80_ms_of_its_end(freq_hz, seconds):
+    rng = np.random.default_rng([freq_hz, round(seconds * 1000)])
+    for seed in range(3):
+        start_s = 0.5 + rng.uniform(0, 0.016)  # anywhere within a hop
+        start_s = round(start_s * 8000) / 8000
+        piece = gen.tone([float(freq_hz)], seconds, LEVEL_DB, phase=rng.uniform(0, 6.28))
+        tone = assert_found(gen.tones_of(in_noise(seed, start_s, piece)), start_s, seconds, [freq_hz])
+        assert tone.level_db == pytest.approx(LEVEL_DB, abs=1.5)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_tone_of_any_frequency_length_and_level_is_found(seed):
+    rng = np.random.default_rng([7, seed])
+    freq_hz, seconds, level_db = rng.uniform(350, 3400), rng.uniform(0.07, 1.5), rng.uniform(-55, -6)
+    start_s = round(rng.uniform(0.4, 0.6) * 8000) / 8000
+    seconds = round(seconds * 8000) / 8000
+    samples = in_noise(seed, start_s, gen.tone([freq_hz], seconds, level_db), noise_db=level_db - 15)
+    assert_found(gen.tones_of(samples), start_s, seconds, [freq_hz])
+
+
+@pytest.mark.parametrize(("low_hz", "high_hz"), [(350, 500), (500, 1000), (1000, 3400)])
+@pytest.mark.parametrize("seconds", [0.07, 0.1, 0.15])
+def test_short_tones_are_found_in_every_part_of_the_band(low_hz, high_hz, seconds):
+    rng, missed = np.random.default_rng([low_hz, round(1000 * seconds)]), []
+    for seed in range(50):
+        freq_hz = rng.uniform(low_hz, high_hz)
+        piece = gen.tone([freq_hz], seconds, LEVEL_DB, phase=rng.uniform(0, 6.28))
+        if not gen.tones_of(in_noise(seed, 0.5 + rng.integers(128) / 8000, piece)):
+            missed.append(round(freq_hz))
+    assert missed == []
+
+
+@pytest.mark.parametrize("freq_hz", [400.0, 1000.0, 2100.0])
+def test_a_tone_in_digital_silence_is_found_in_its_place(freq_hz):
+    samples = gen.placed(1.5, [(0.5, gen.tone([freq_hz], 0.3, LEVEL_DB))])
+    tone = assert_found(gen.tones_of(samples), 0.5, 0.3, [freq_hz])
+    assert tone.rise_db > 50
+    assert tone.fall_db > 50
+    assert tone.spread_db < 0.1
+    assert tone.wander_hz < 2
+
+
+@pytest.mark.parametrize("fade_s", [0.005, 0.02])
+def test_a_tone_that_fades_in_and_out_is_found(fade_s):
+    piece = gen.faded(gen.tone([1000.0], 0.3, LEVEL_DB), fade_s, fade_s)
+    assert_found(gen.tones_of(in_noise(1, 0.5, piece)), 0.5, 0.3, [1000])
+
+
+DTMF = list(itertools.product((697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)))
+
+
+@pytest.mark.parametrize("freqs_hz", [(480.0, 620.0), *DTMF])
+@pytest.mark.parametrize("seconds", [0.1, 0.5])
+def test_two_tones_at_once_are_one_tone_of_two_frequencies(freqs_hz, seconds):
+    samples = in_noise(round(sum(freqs_hz)), 0.5, gen.tone(freqs_hz, seconds, LEVEL_DB))
+    assert_found(gen.tones_of(samples), 0.5, seconds, freqs_hz)
+
+
+def test_two_tones_one_after_the_other_are_two():
+    samples = in_noise(3, 0.5, np.concatenate([gen.tone([1000.0], 0.3), gen.tone([1400.0], 0.3)]))
+    first, second = gen.tones_of(samples)
+    assert (first.freqs_hz[0], second.freqs_hz[0]) == (pytest.approx(1000, abs=8), pytest.approx(1400, abs=8))
+    for edge, place_s in ((first.on, 0.5), (first.off, 0.8), (second.on, 0.8), (second.off, 1.1)):
+        assert edge == pytest.approx(place_s * 8000, abs=EDGE_SAMPLES)
+
+
+@pytest.mark.parametrize("gap_s", [0.1, 0.3])
+def test_a_gap_of_100_ms_parts_a_double_beep(gap_s):
+    beep = gen.tone([1000.0], 0.2)
+    samples = in_noise(4, 0.5, np.concatenate([beep, gen.silence(gap_s), beep]))
+    assert len(gen.tones_of(samples)) == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_click_or_a_lost_packet_does_not_end_a_tone(seed):
+    piece = gen.tone([1000.0], 0.8, LEVEL_DB)
+    piece[3000:3012] += 0.5 * np.random.default_rng(seed).standard_normal(12)
+    assert_found(gen.tones_of(in_noise(seed, 0.5, piece)), 0.5, 0.8, [1000])
+    piece = gen.tone([1000.0], 0.8, LEVEL_DB)
+    piece[3000 + 30 * seed :][:80] = 0  # 10 ms
+    assert_found(gen.tones_of(in_noise(seed, 0.5, piece)), 0.5, 0.8, [1000])
+
+
+@pytest.mark.parametrize("level_db", [-60.0, -30.0])
+def test_white_noise_is_no_tone(level_db):
+    assert gen.tones_of(gen.noise(np.random.default_rng(5), 120.0, level_db)) == []
+
+
+def test_silence_offset_and_hum_are_no_tone():
+    assert gen.tones_of(gen.silence(5.0)) == []
+    assert gen.tones_of(gen.silence(5.0) + gen.DC_300) == []
+
+
+@pytest.mark.parametrize("slope_hz_s", [100.0, -100.0])
+@pytest.mark.parametrize("pitch_hz", [105.0, 130.0, 170.0])
+def test_a_harmonic_near_500_hz_that_glides_with_its_pitch_is_no_tone_of_100_ms(pitch_hz, slope_hz_s):
+    pitches_hz = pitch_hz + slope_hz_s * (gen.times_s(0.6) - 0.3)
+    vowel = gen.formants(gen.pulses(pitches_hz), [(520.0, 60.0)])  # nearly all of it near 520 Hz
+    vowel *= 10 ** (LEVEL_DB / 20) / np.sqrt(np.mean(vowel**2))
+    found = gen.tones_of(in_noise(6, 0.5, vowel))
+    assert [tone for tone in found if tone.off - tone.on > 800] == []
+
+
+@pytest.mark.parametrize("pitch_hz", [95.0, 120.0, 170.0, 230.0])
+def test_a_swaying_vowel_is_no_tone_of_100_ms(pitch_hz):
+    vowel = gen.voice(np.random.default_rng(7), 3.0, LEVEL_DB, pitch_hz)
+    assert [tone for tone in gen.tones_of(in_noise(7, 0.5, vowel)) if tone.off - tone.on > 800] == []
+
+
+def steady_facts(**changes):
+    facts = {"level_db": -20.0, "peak_hz": 1000.0, "second_hz": 2000.0, "peak_share": 0.99, "pair_share": 0.995}
+    return {**facts, **changes}
+
+
+def test_a_tone_that_lasts_an_hour_takes_no_more_memory_than_one_of_seconds():
+    tracker, sizes, n_frames = ToneTracker(), [], 3600 * 8000 // 128
+    for index in range(n_frames):
+        tonal, ended = tracker.step(index, **steady_facts())
+        assert ended is None
+        if index % 1000 == 999:
+            sizes.append(gen.state_size(tracker))
+    assert tonal
+    assert len(set(sizes)) == 1
+    assert sizes[0] < 500
+    ends = [
+        tracker.step(n_frames + i, **steady_facts(level_db=-120.0, peak_share=0.0, pair_share=0.0))[1]
+        for i in range(4)
+    ]
+    (tone,) = filter(None, ends)
+    assert tone.on <= 256
+    assert tone.off == pytest.approx(n_frames * 128 + 128, abs=EDGE_SAMPLES)
+
+
+def test_a_tone_is_sounding_from_its_fourth_frame_to_its_end():
+    tracker = ToneTracker()
+    for index in range(20):
+        tonal, _ = tracker.step(index, **steady_facts())
+        assert tonal == (index >= 3)
+        assert tracker.pending == (index >= 1)
+        sounding = tracker.sounding(index)
+        assert (sounding is not None) == tonal
+        assert sounding is None or (sounding.freqs_hz == (1000.0,) and sounding.off <= sounding.known)
+    for index in range(20, 24):
+        tonal, _ = tracker.step(index, **steady_facts(level_db=-90.0))
+    assert not tonal
+    assert tracker.sounding(24) is None
+
+
+@pytest.mark.parametrize(("drift_hz", "is_tone"), [(1.0, True), (3.9, True), (9.0, False), (30.0, False)])
+def test_a_peak_above_500_hz_may_move_8_hz_from_frame_to_frame_and_no_more(drift_hz, is_tone):
+    tracker = ToneTracker()
+    tonal = [tracker.step(i, **steady_facts(peak_hz=1000.0 + drift_hz * i))[0] for i in range(30)]
+    assert any(tonal) == is_tone
+
+
+@pytest.mark.parametrize("weak", [{"level_db": -80.5}, {"peak_share": 0.59, "pair_share": 0.79}])
+def test_what_is_too_quiet_or_too_mixed_is_no_tone(weak):
+    tracker = ToneTracker()
+    assert not any(tracker.step(i, **steady_facts(**weak))[0] for i in range(30))
+
+
+@pytest.mark.parametrize("covered", range(0, 257, 16))
+def test_the_level_of_a_frame_says_how_much_of_it_a_tone_fills(covered):
+    window = np.hanning(257)[:256]
+    share = np.sum(window[:covered] ** 2) / np.sum(window**2)
+    level_db = LEVEL_DB + 10 * np.log10(max(share, 1e-30))
+    found = covered_samples(level_db, LEVEL_DB)
+    power_found = np.sum(window[:found] ** 2) / np.sum(window**2)
+    assert power_found == pytest.approx(share, abs=0.01)
+
+
+def test_a_frame_as_loud_as_the_tone_is_full():
+    assert covered_samples(LEVEL_DB + 1, LEVEL_DB) == covered_samples(LEVEL_DB, LEVEL_DB) == 256
+    assert covered_samples(LEVEL_DB - 100, LEVEL_DB) < 16
+
+
+def test_a_tone_cannot_be_changed_by_who_receives_it():
+    (tone,) = gen.tones_of(in_noise(8, 0.5, gen.tone([1000.0], 0.3)))
+    assert isinstance(tone, Tone)
+    with pytest.raises(AttributeError):
+        tone.on = 0

@@ -57,11 +57,11 @@ _LEVEL_SPAN_MIN_DB: Final = 40.0
 """Scales go no finer than this: a silent line should look silent."""
 
 _WIDTH_IN, _LEFT_IN, _RIGHT_IN = 13.0, 0.95, 2.55
-_HEAD_IN, _FOOT_IN, _ROW_IN, _BAR_IN, _GAP_IN = 0.85, 0.55, 0.21, 0.27, 0.1
+_HEAD_IN, _FOOT_IN, _ROW_IN, _BAR_IN, _GAP_IN = 0.85, 0.55, 0.21, 0.27, 0.14
 _PANELS_IN: Final = {"waveform": 1.5, "spectrogram": 1.9, "level": 1.35, "strip": 0.5, "probability": 1.4}
 _NAMES_IN: Final = 2.3
 """Evidence has longer names than axes have."""
-_NOT_LISTENED_S: Final = 0.1
+_NOT_LISTENED_S, _AFTER_S, _END_MIN_S = 0.1, 5.0, 1.0
 
 _SETTINGS: Final[dict[Any, Any]] = {
     "svg.hashsalt": "amd",
@@ -178,7 +178,9 @@ def _compose(
     tones = [event for event in events if isinstance(event, ToneHeard)]
     heard_s = (traces[-1].at_s + HOP_SAMPLES / RATE_HZ / 2) if traces else 0.0
     call_s = audio.size / RATE_HZ
-    end_s = max([1.0 if call_s < 0.01 else 0.0, call_s, heard_s, *(event.known_s for event in events)])
+    if traces:  # what came long after the detector was done would squeeze what matters
+        audio = audio[: round((heard_s + max(_AFTER_S, heard_s)) * RATE_HZ)]
+    end_s = max([_END_MIN_S, audio.size / RATE_HZ, heard_s, *(event.known_s for event in events)])
     marks = _marks(events, verdict)
     if 0 < heard_s < call_s - _NOT_LISTENED_S:
         marks.append(_Mark(at_s=heard_s, text="done, no longer listening", color=_GREY, style=":"))
@@ -194,7 +196,9 @@ def _compose(
     height_in = _HEAD_IN + lane_in + panels_in + foot_in
     figure.set_size_inches(_WIDTH_IN, height_in)
     figure.text(0.2 / _WIDTH_IN, 1 - 0.36 / height_in, headline(verdict), size=15, weight="bold")
-    figure.text(0.2 / _WIDTH_IN, 1 - 0.62 / height_in, _subtitle(title, call_s, verdict), size=10, color=_GREY)
+    figure.text(
+        0.2 / _WIDTH_IN, 1 - 0.62 / height_in, _subtitle(title, call_s, audio, verdict), size=10, color=_GREY
+    )
 
     def place(left_in: float, top_in: float, panel_in: float) -> Axes:
         box = (left_in, height_in - top_in - panel_in, _WIDTH_IN - left_in - _RIGHT_IN, panel_in)
@@ -209,7 +213,7 @@ def _compose(
         panels[name].tick_params(labelbottom=name == "probability")
         top_in += panel_in + _GAP_IN
     panels["probability"].set_xlabel("seconds from answer")
-    _draw_waveform(panels["waveform"], audio, _speech_spans(events, max(heard_s, call_s)), tones)
+    _draw_waveform(panels["waveform"], audio, _speech_spans(events, heard_s or call_s), tones)
     _draw_spectrogram(panels["spectrogram"], audio, tones)
     _draw_level(panels["level"], panels["strip"], traces)
     _draw_probability(panels["probability"], traces)
@@ -231,11 +235,13 @@ def _compose(
     _draw_evidence(place(_NAMES_IN if weights else _LEFT_IN, top_in + _FOOT_IN + 0.2, bars_in), weights, verdict)
 
 
-def _subtitle(title: str, call_s: float, verdict: Verdict | None) -> str:
+def _subtitle(title: str, call_s: float, drawn: Samples, verdict: Verdict | None) -> str:
     """What call it is, on one line; what cannot be printed would make the SVG illegal."""
     name = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(title.split()))
-    name = name if len(name) <= 90 else name[:89] + "…"
+    name = name if len(name) <= 60 else name[:59] + "…"
     facts = [name, f"{call_s:.1f} s of audio"]
+    if drawn.size / RATE_HZ < call_s:
+        facts.append(f"the first {drawn.size / RATE_HZ:.1f} s drawn")
     if verdict is not None and verdict.sub_state is not None and str(verdict.sub_state) != verdict.cause:
         facts.append(_words(verdict.sub_state.replace("ended_", "greeting_ended_by_")))
     return "   ·   ".join(facts)
@@ -437,7 +443,7 @@ def _draw_level(panel: Axes, strip: Axes, traces: Sequence[Trace]) -> None:
     strip.set_yticks([0.5, 1.5, 2.5], labels=["active", "voiced", "tonal"], size=8)
     strip.tick_params(left=False)
     if not traces:
-        panel.set_ylim(-90, 0)
+        panel.set_ylim(-90, 10)
         _note(panel, "no frame was heard")
         return
     edges = _pool_edges(len(traces))

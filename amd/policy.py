@@ -139,7 +139,9 @@ PRESETS: Final[dict[str, Policy]] = {
     "fast": Policy(
         machine_probability_min=0.85,
         human_probability_min=0.65,
+        human_gap_min_s=0.60,
         early_probability_min=0.60,
+        early_gap_min_s=0.25,
         verdict_max_s=5.0,
         silence_early_s=3.0,
     ),

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from amd.audio import RATE_HZ, Encoding
+from amd.audio import RATE_HZ, Encoding, StreamDecoder
 from amd.detector import Detector, Trace
 from amd.errors import AmdError, AudioError, RecordingError
 from amd.events import Cause, Event, Party, SubState, Verdict, to_dict
@@ -153,13 +153,18 @@ def _judge(path: Path, reading: Reading, *, traced: bool) -> tuple[Result, _Kept
             rate_hz=source.rate_hz,
             observer=kept.traces.append if traced else None,
         )
+        decoder = StreamDecoder(source.encoding, source.rate_hz)
         events: list[Event] = []
         with closing(source.blocks) as blocks:
             for block in blocks:
                 events += detector.feed(block)
+                if traced:
+                    kept.samples.append(decoder.feed(block))
                 if detector.done:
                     break
         events += detector.finish()
+        if traced:
+            kept.samples.append(decoder.finish())
     except (OSError, soundfile.SoundFileError, AudioError) as error:
         raise RecordingError(f"{path}: {reason(error)}") from error
     verdict = detector.verdict

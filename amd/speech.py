@@ -72,7 +72,7 @@ class SpeechTracker:
         level_db, bands_db, voicing
             The frame's facts, as in `amd.spectrum.FrameFacts`.
         tonal : bool
-            Whether the frame belongs to a steady tone: it is then no noise floor.
+            Whether the frame belongs to a steady tone: it then tells nothing of the floor or of the voice's level.
         """
         if level_db <= DIGITAL_SILENCE_DB:
             return Activity(active=False, voiced=False, snr_db=0.0, floor_db=level_db)
@@ -91,7 +91,7 @@ class SpeechTracker:
         active = loud and (voiced or snr_db >= ACTIVE_SNR_DB)
         self._peak_db -= PEAK_DECAY_DB
         self._syllable_peak_db -= PEAK_DECAY_DB
-        if voiced:
+        if voiced and not tonal:
             self._peak_db = max(self._peak_db, level_db)
             self._syllable_peak_db = max(self._syllable_peak_db, self._syllable_db)
         return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=self._floor_db())

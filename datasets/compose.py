@@ -201,9 +201,7 @@ class Composer:
         return line, sent
 
 
-def compose(
-    clips: Clips, label: str, file: str, rng: np.random.Generator
-) -> tuple[FloatArray, dict[str, str]]:
+def compose(clips: Clips, label: str, file: str, rng: np.random.Generator) -> tuple[FloatArray, dict[str, str]]:
     """Return one call and its manifest row."""
     composer = Composer(clips, rng)
     builders: dict[str, Callable[[], str]] = {

@@ -62,9 +62,7 @@ SCENARIOS = (
     Scenario(
         "human-03", "human", "hello_twice", AWB, ("Hello?", 1.2, "Hello?"), Line(-20, "alaw", "pink", 35, -1)
     ),
-    Scenario(
-        "human-04", "human", "residence", HTS, ("Hello, Smith residence.",), Line(-27, "alaw", "white", 38)
-    ),
+    Scenario("human-04", "human", "residence", HTS, ("Hello, Smith residence.",), Line(-27, "alaw", "white", 38)),
     Scenario(
         "human-05",
         "human",
@@ -81,15 +79,9 @@ SCENARIOS = (
         ("Northgate tyres, hello.",),
         Line(-33, "ulaw", "white", 30, 0.5, loss=0.03),
     ),
-    Scenario(
-        "human-07", "human", "residential_street", IAN, ("Yes, hello?",), Line(-23, "ulaw", "street", 15)
-    ),
-    Scenario(
-        "human-08", "human", "residential_babble", RMS, ("Hi, hello?",), Line(-26, "alaw", "babble", 10)
-    ),
-    Scenario(
-        "human-09", "human", "late_speaker", EVE, ("Hello?",), Line(-29, "alaw+gsm", "pink", 30), lead_s=4.2
-    ),
+    Scenario("human-07", "human", "residential_street", IAN, ("Yes, hello?",), Line(-23, "ulaw", "street", 15)),
+    Scenario("human-08", "human", "residential_babble", RMS, ("Hi, hello?",), Line(-26, "alaw", "babble", 10)),
+    Scenario("human-09", "human", "late_speaker", EVE, ("Hello?",), Line(-29, "alaw+gsm", "pink", 30), lead_s=4.2),
     Scenario(
         "human-10",
         "human",

@@ -93,9 +93,7 @@ class Call:
                     return end
         return self.speech[-1][1] if self.speech and self._ends else None
 
-    def row(
-        self, file: str, label: str, scenario: str, voice: str, line: Line, origin: str
-    ) -> dict[str, str]:
+    def row(self, file: str, label: str, scenario: str, voice: str, line: Line, origin: str) -> dict[str, str]:
         """Return the manifest row of this call."""
         noise = line.noise + (f"+hum{line.hum_hz:.0f}" if line.hum_hz else "")
         beep_on, beep_off = self.beep or (None, None)

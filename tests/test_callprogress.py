@@ -90,6 +90,16 @@ def test_a_bell_sit_keeps_its_category_in_noise_and_at_any_gain(category, length
     assert (found.kind, found.sub_state) == (ToneKind.SIT, category)
 
 
+@pytest.mark.parametrize(("category", "lengths", "pitches"), BELL)
+def test_a_bell_sit_keeps_its_category_wherever_it_starts_within_a_hop(category, lengths, pitches):
+    lost = []
+    for late in range(0, 128, 4):
+        found = heard(gen.silence(0.6 + late / 8000), bell(lengths, pitches), PAUSE, seed=late)
+        if [tone.sub_state for tone in found] != [category]:
+            lost.append((late, [str(tone.sub_state) for tone in found]))
+    assert lost == []
+
+
 def test_the_table_of_categories_is_bells():
     assert {(lengths[:2], pitches[:2]): category for category, lengths, pitches in BELL} == BELL_SIT
 
@@ -298,11 +308,9 @@ def test_a_tone_that_waits_for_its_neighbours_is_named_when_the_call_ends():
 
 
 def steady(**changes):
-    facts = dict(
-        on=8000, off=10_400, freqs_hz=(1000.0,), level_db=-20.0, spread_db=0.1, wander_hz=0.5, rise_db=40.0,
-        fall_db=40.0, known=10_800,
-    )  # fmt: skip
-    return Tone(**{**facts, **changes})
+    edges = {"on": 8000, "off": 10_400, "known": 10_800, "rise_db": 40.0, "fall_db": 40.0}
+    facts = {"freqs_hz": (1000.0,), "level_db": -20.0, "spread_db": 0.1, "wander_hz": 0.5}
+    return Tone(**{**edges, **facts, **changes})
 
 
 def name(tone, *, spoken=True):

@@ -94,12 +94,23 @@ def test_two_tones_at_once_are_one_tone_of_two_frequencies(freqs_hz, seconds):
     assert_found(gen.tones_of(samples), 0.5, seconds, freqs_hz)
 
 
-def test_two_tones_one_after_the_other_are_two():
-    samples = in_noise(3, 0.5, np.concatenate([gen.tone([1000.0], 0.3), gen.tone([1400.0], 0.3)]))
-    first, second = gen.tones_of(samples)
-    assert (first.freqs_hz[0], second.freqs_hz[0]) == (pytest.approx(1000, abs=8), pytest.approx(1400, abs=8))
-    for edge, place_s in ((first.on, 0.5), (first.off, 0.8), (second.on, 0.8), (second.off, 1.1)):
-        assert edge == pytest.approx(place_s * 8000, abs=EDGE_SAMPLES)
+@pytest.mark.parametrize("freqs_hz", [(1000.0, 1400.0), (1428.5, 1776.7), (2000.0, 600.0)])
+def test_two_tones_one_after_the_other_are_two_that_meet_where_they_do(freqs_hz):
+    misplaced = []
+    for lead in range(4000, 4128, 4):  # every place within a hop
+        samples = in_noise(lead, lead / 8000, np.concatenate([gen.tone([freq_hz], 0.3) for freq_hz in freqs_hz]))
+        first, second = gen.tones_of(samples)
+        assert first.freqs_hz[0] == pytest.approx(freqs_hz[0], abs=8)
+        assert second.freqs_hz[0] == pytest.approx(freqs_hz[1], abs=8)
+        for name, edge, place in (
+            ("first on", first.on, lead),
+            ("first off", first.off, lead + 2400),
+            ("second on", second.on, lead + 2400),
+            ("second off", second.off, lead + 4800),
+        ):
+            if abs(edge - place) > EDGE_SAMPLES:
+                misplaced.append((lead - 4000, name, edge - place))
+    assert misplaced == []
 
 
 @pytest.mark.parametrize("gap_s", [0.1, 0.3])

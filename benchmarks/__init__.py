@@ -1,0 +1,1 @@
+"""The project's own measurements: ``python -m benchmarks``. Not installed with the package."""

@@ -96,9 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Draw one call: waveform, spectrogram, speech, tones, probability over time, the verdict.",
     )
     explain.add_argument("path", metavar="PATH", help="a recording")
-    explain.add_argument(
-        "--out", type=Path, help="PNG or SVG file (default: the recording's name, .png, here)"
-    )
+    explain.add_argument("--out", type=Path, help="PNG or SVG file (default: the recording's name, .png, here)")
     _add_reading_options(explain)
     explain.set_defaults(run=_explain)
 

@@ -258,11 +258,12 @@ class Detector:
     def _decide(self, now: int) -> Decision | None:
         if not self._hearing.spoken:
             silent_s = (now - self._hearing.tone_off) / RATE_HZ
-            return decide_on_silence(self.policy, silent_s, now / RATE_HZ if self._ringing else None)
-        if self._hearing.tone_is_near(now):
-            return None
+            return decide_on_silence(self.policy, now / RATE_HZ, silent_s, ringing=self._ringing)
         evidence = self._hearing.evidence(now)
-        return decide_on_speech(self.policy, evidence, self._model.weigh(evidence))
+        decision = decide_on_speech(self.policy, evidence, self._model.weigh(evidence))
+        if decision is not None and decision.deadline_s is None and self._hearing.tone_is_near(now):
+            return None
+        return decision
 
     def _weigh(self, now: int) -> tuple[Weight, ...]:
         return self._model.weigh(self._hearing.evidence(now))

@@ -62,7 +62,8 @@ class Policy:
         Without speech or tone, ``silence`` is provisional after the first and final after the second. Carriers
         have been seen to send 3-8 s of digital silence before a greeting, so the final one waits longer.
     ringback_max_s : float, 1 to 300 s
-        Ringback that still goes on this long after answer is ``network``: nobody answered.
+        Ringback that still goes on this long after answer is ``network``: nobody answered. Another tone that
+        goes on as long, with nothing said, is ``unsure``.
     watch_s : float, 0 to 60 s
         After the final verdict, listen this long for what contradicts it.
     contradiction_probability_min : float, 0.5 to 1
@@ -225,24 +226,24 @@ def decide_on_speech(policy: Policy, evidence: Samples, weights: tuple[Weight, .
     return None
 
 
-def decide_on_silence(policy: Policy, silent_s: float, ringing_s: float | None) -> Decision | None:
+def decide_on_silence(policy: Policy, time_s: float, silent_s: float, *, ringing: bool) -> Decision | None:
     """What hearing no speech decides, if it does.
 
     Parameters
     ----------
     policy : Policy
-    silent_s : float
-        Since answer, or since the last tone ended.
-    ringing_s : float or None
-        Since answer, when ringback was heard and may go on.
+    time_s, silent_s : float
+        Since answer; and since the last tone ended, or since answer when there was none.
+    ringing : bool
+        Ringback was heard, and may go on.
     """
-    if ringing_s is not None and ringing_s >= policy.ringback_max_s:
+    if time_s >= policy.ringback_max_s:
         return Decision(
-            party=Party.NETWORK,
-            cause=Cause.RINGBACK,
-            probability=P_TONE,
+            party=Party.NETWORK if ringing else Party.UNSURE,
+            cause=Cause.RINGBACK if ringing else Cause.DEADLINE,
+            probability=P_TONE if ringing else P_UNSURE,
             final=True,
-            sub_state=SubState.RINGBACK,
+            sub_state=SubState.RINGBACK if ringing else None,
             deadline_s=policy.ringback_max_s,
             deadline="verdict",
         )

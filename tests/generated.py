@@ -39,6 +39,13 @@ def noise(rng: np.random.Generator, seconds: float, level_db: float) -> Floats:
     return rng.standard_normal(size(seconds)) * 10 ** (level_db / 20)
 
 
+def dark_noise(rng: np.random.Generator, seconds: float, level_db: float, end_hz: float) -> Floats:
+    """Noise below ``end_hz``, with slopes of 12 dB an octave."""
+    sections = signal.butter(2, end_hz, fs=RATE_HZ, output="sos")
+    dark = signal.sosfilt(sections, noise(rng, seconds, 0.0))
+    return dark * 10 ** (level_db / 20) / np.sqrt(np.mean(dark**2))
+
+
 def tone(freqs_hz: Sequence[float], seconds: float, level_db: float = -20.0, phase: float = 0.0) -> Floats:
     """Equal sines that start and end at once; ``level_db`` is their sum's."""
     amplitude = np.sqrt(2 / len(freqs_hz)) * 10 ** (level_db / 20)

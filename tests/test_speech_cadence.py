@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from amd.cadence import Cadence
 from amd.framing import frame_known_sample, frame_start_sample
 from amd.hearing import Hearing
-from amd.speech import SpeechTracker
+from amd.speech import ACTIVE_SNR_DB, VOICED_SNR_DB, VOICING_MIN, SpeechTracker
 
 SPEECH_DB = -25.0
 NOISE_DB = SPEECH_DB - 15
@@ -164,7 +164,26 @@ def test_a_steady_tone_is_no_noise_floor():
         tracker.step(-20.0, [-20.0, *[-58.0] * 5], 0.9, tonal=True)
     after = tracker.step(-25.0, [-30.0] * 6, 0.8, tonal=False)
     assert after.voiced
+    assert after.floor_db == pytest.approx(-58.0, abs=0.1)
     assert after.snr_db == pytest.approx(28.0, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("above_db", "voicing", "active", "voiced"),
+    [
+        (VOICED_SNR_DB + 0.1, VOICING_MIN + 0.01, True, True),
+        (VOICED_SNR_DB + 0.1, VOICING_MIN - 0.01, False, False),
+        (VOICED_SNR_DB - 0.1, 0.99, False, False),
+        (ACTIVE_SNR_DB + 0.1, 0.0, True, False),
+        (ACTIVE_SNR_DB - 0.1, 0.0, False, False),
+    ],
+)
+def test_a_periodic_frame_needs_less_level_above_the_floor_than_another(above_db, voicing, active, voiced):
+    tracker = SpeechTracker(6)
+    for _ in range(100):
+        tracker.step(-50.0, [-58.0] * 6, 0.1, tonal=False)
+    found = tracker.step(-50.0 + above_db, [-58.0 + above_db] * 6, voicing, tonal=False)
+    assert (found.active, found.voiced) == (active, voiced)
 
 
 def test_a_noise_that_goes_on_becomes_the_floor_within_two_seconds():
@@ -225,3 +244,12 @@ def test_what_turns_out_to_be_a_tone_is_taken_back_from_the_run():
         cadence.step(index, active=False, voiced=False, hold=False)
     assert cadence.run is None
     assert cadence.last_off == frame_start_sample(40)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("end_hz", [700.0, 1500.0])
+def test_dark_noise_that_starts_is_no_speech(end_hz, seed):
+    # Cars and wind: noise of little bandwidth correlates with itself for longer than white noise does.
+    rng = np.random.default_rng(seed)
+    dark = gen.dark_noise(rng, 4.0, -30, end_hz)
+    assert runs_s(gen.placed(8.0, [(3.0, dark)]) + gen.noise(rng, 8.0, -65)) == []

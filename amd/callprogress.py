@@ -148,9 +148,10 @@ class CallProgress:
             heard.append(_heard(ToneKind.FAX_CED, sounding, now))
         return heard
 
-    def finish(self, now: int, *, spoken: bool) -> list[Heard]:
-        """Judge what still waited for a neighbour: the call is over."""
-        return self._release(now, spoken=spoken)
+    def finish(self, now: int, *, ended: Tone | None, spoken: bool) -> list[Heard]:
+        """Judge the tone that the end of the call cut off, and what still waited for a neighbour."""
+        heard = self._judge(ended, now, spoken=spoken) if ended is not None else []
+        return heard + self._release(now, spoken=spoken)
 
     def _judge(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
         low, high = SIT_HZ[len(self._triple)]

@@ -109,8 +109,12 @@ class Hearing:
             yield self._step(index, *row)
 
     def finish(self) -> tuple[Run | None, tuple[Heard, ...]]:
-        """End the call: the run that was still open, and tones that waited for what would follow."""
-        return self.cadence.close(), tuple(self._progress.finish(self.n_samples, spoken=self.spoken))
+        """End the call: the run that was still open, and the tones that were, or waited for what would follow."""
+        tone = self._tones.finish(self.n_frames)
+        if tone is not None and is_generated(tone):
+            self.cadence.retract(self.n_frames - 1, tone.on)
+        heard = self._progress.finish(self.n_samples, ended=tone, spoken=self.spoken)
+        return self.cadence.close(), tuple(heard)
 
     def _step(
         self,

@@ -8,6 +8,7 @@ carried it. The file names its version and its evidence, and carries a checksum 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from importlib import resources
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import expit
 
 from amd.audio import Samples
 from amd.errors import ModelError
@@ -75,7 +77,7 @@ def machine_probability(weights: tuple[Weight, ...]) -> float:
     >>> machine_probability((Weight(name="prior", value=1.0, log_odds=0.0),))
     0.5
     """
-    return 1.0 / (1.0 + math.exp(-sum(weight.log_odds for weight in weights)))
+    return float(expit(sum(weight.log_odds for weight in weights)))
 
 
 def checksum(content: dict[str, Any]) -> str:
@@ -102,14 +104,28 @@ def parse(text: str) -> Model:
         raise ModelError(f"the model's format is {found!r}, need {FORMAT!r}: another version's file?")
     if content.get("sha256") != checksum(content):
         raise ModelError("the model's checksum does not fit its content: edited by hand, or cut short?")
-    unknown = [curve["name"] for curve in content["curves"] if curve["name"] not in NAMES]
-    if unknown:
-        raise ModelError(f"the model needs evidence {unknown}, this version takes {list(NAMES)}")
-    curves = tuple(
-        Curve(name=curve["name"], at=tuple(curve["at"]), log_odds=tuple(curve["log_odds"]))
-        for curve in content["curves"]
-    )
-    return Model(version=content["version"], prior_log_odds=content["prior_log_odds"], curves=curves)
+    try:
+        curves = tuple(map(_curve, content["curves"]))
+        return Model(
+            version=str(content["version"]), prior_log_odds=float(content["prior_log_odds"]), curves=curves
+        )
+    except KeyError as error:
+        raise ModelError(f"the model lacks {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the model's numbers cannot be used: {error}") from error
+
+
+def _curve(entry: dict[str, Any]) -> Curve:
+    name = entry["name"]
+    if name not in NAMES:
+        raise ModelError(f"the model needs evidence {name!r}, this version takes {list(NAMES)}")
+    at, log_odds = tuple(map(float, entry["at"])), tuple(map(float, entry["log_odds"]))
+    rising = all(left < right for left, right in itertools.pairwise(at))
+    if not at or len(at) != len(log_odds) or not rising or not all(map(math.isfinite, (*at, *log_odds))):
+        raise ModelError(
+            f"the model's curve of {name} needs as many finite log_odds as rising places, and one at least"
+        )
+    return Curve(name=name, at=at, log_odds=log_odds)
 
 
 @cache

@@ -237,7 +237,10 @@ def decide_on_silence(policy: Policy, time_s: float, silent_s: float, *, ringing
     ringing : bool
         Ringback was heard, and may go on.
     """
-    if time_s >= policy.ringback_max_s:
+    final = silent_s >= policy.silence_max_s
+    if final or (silent_s >= policy.silence_early_s and not ringing):
+        return Decision(party=Party.SILENCE, cause=Cause.NO_SPEECH, probability=P_SILENCE, final=final)
+    if time_s >= policy.ringback_max_s and silent_s < min(time_s, policy.silence_early_s):
         return Decision(
             party=Party.NETWORK if ringing else Party.UNSURE,
             cause=Cause.RINGBACK if ringing else Cause.DEADLINE,
@@ -247,9 +250,6 @@ def decide_on_silence(policy: Policy, time_s: float, silent_s: float, *, ringing
             deadline_s=policy.ringback_max_s,
             deadline="verdict",
         )
-    if silent_s >= policy.silence_early_s:
-        final = silent_s >= policy.silence_max_s
-        return Decision(party=Party.SILENCE, cause=Cause.NO_SPEECH, probability=P_SILENCE, final=final)
     return None
 
 

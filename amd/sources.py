@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from amd.audio import RATE_HZ, Encoding, check_rate
+from amd.audio import RATE_HZ, Encoding, check_rate, check_samples
 from amd.errors import AudioError
 
 BLOCK_S: Final = 1.0
@@ -28,6 +29,12 @@ RAW_SUFFIXES: Final[dict[str, tuple[Encoding, int]]] = {
     ".sln16": (Encoding.PCM16, 16_000),
 }
 """Headerless files known by their name, as Asterisk and sox name them."""
+
+
+UNCLOSED_BYTES: Final = 0x7FFFFFFF
+"""A header that promises this much was never completed: a recorder that streams, not a file that was cut."""
+HEADER_MAX_BYTES: Final = 4096
+"""A file without audio is hardly longer than its header."""
 
 
 @dataclass(slots=True)
@@ -71,6 +78,10 @@ def open_source(path: Path, *, encoding: Encoding | None, rate_hz: int, channel:
     OSError, soundfile.SoundFileError, AudioError
         `reason` says it in the user's terms.
     """
+    if not path.exists():
+        raise AudioError("there is no such file")
+    if path.is_dir():
+        raise AudioError("is a folder, not a file")
     named = RAW_SUFFIXES.get(path.suffix.lower())
     if encoding is not None:
         return _open_raw(path, encoding, rate_hz)
@@ -100,12 +111,16 @@ def _raw_blocks(path: Path, block_bytes: int) -> Generator[bytes, None, None]:
 
 
 def _open_headed(path: Path, channel: int | None) -> Source:
+    if path.suffix.lower() == ".raw":
+        raise AudioError("is headerless: say its encoding")
     info = soundfile.info(path, verbose=True)
     check_rate(info.samplerate)
     notes: list[str] = []
     if channel is not None and not 0 <= channel < info.channels:
         raise AudioError(f"channel {channel} is not there: the file has {info.channels}, counted from 0")
-    if "should be" in info.extra_info:
+    if info.frames == 0 and path.stat().st_size > HEADER_MAX_BYTES:
+        notes.append("is empty by its header, but holds more: a recorder that was stopped? say its encoding")
+    if _is_cut(info.extra_info):
         notes.append("is shorter than its header says: judged by what is there")
     return Source(
         blocks=_headed_blocks(path, channel, notes),
@@ -114,6 +129,12 @@ def _open_headed(path: Path, channel: int | None) -> Source:
         duration_s=info.frames / info.samplerate,
         notes=notes,
     )
+
+
+def _is_cut(log: str) -> bool:
+    """Whether libsndfile's log of a WAV says that less audio is there than its header promises."""
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
+    return found is not None and int(found[2]) < int(found[1]) < UNCLOSED_BYTES
 
 
 def _headed_blocks(
@@ -127,6 +148,7 @@ def _headed_blocks(
                 if channel is not None:
                     yield block[:, channel]
                     continue
+                check_samples(block.ravel())
                 mix: npt.NDArray[np.float32] = block.mean(axis=1, dtype=np.float32)
                 lost += float(np.sum((block - mix[:, None]) ** 2))
                 total += float(np.sum(block**2))
@@ -138,10 +160,6 @@ def _headed_blocks(
 
 def reason(error: Exception) -> str:
     """Say in the user's terms why a file cannot be read."""
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder, not a file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if isinstance(error, soundfile.LibsndfileError):

@@ -27,6 +27,7 @@ END_BIN: Final = 112
 BAND_EDGES_BINS: Final = (8, 13, 20, 30, 44, 66, 112)
 """Six bands, 250 to 3500 Hz, of about equal width on the Bark scale."""
 LEVEL_MIN_DB: Final = -120.0
+"""Levels stop here, give or take the rounding of float32."""
 LAG_MIN_SAMPLES: Final = 20
 LAG_MAX_SAMPLES: Final = 100
 """Voices from 80 to 400 Hz: beyond lag 100 a 32 ms window holds too little of a period pair."""
@@ -113,7 +114,7 @@ class SpectrumAnalyser:
 
 
 def _decibels(power: Floats) -> Floats:
-    """Power to dB of full scale, never below `LEVEL_MIN_DB`."""
+    """Power to dB of full scale, from `LEVEL_MIN_DB` on."""
     floor = np.float32(10 ** (LEVEL_MIN_DB / 10))
     return np.float32(10) * np.log10(np.maximum(power, floor))
 

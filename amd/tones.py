@@ -23,6 +23,10 @@ DRIFT_MAX_HZ: Final = 8.0
 BEATING_DRIFT_MAX_HZ: Final = 54.0
 """Two tones closer than the window resolves (ringback 400+450 Hz) look like one that wanders between them."""
 BEATING_MAX_HZ: Final = 500.0
+FULL_DB: Final = 3.0
+"""A frame that holds less than half of the tone's power is an edge: its peak may lie beside the tone."""
+EDGE_FRAMES: Final = 3
+"""As many frames may hold a tone in part at its start: two overlap its onset, noise spoils one."""
 STEADY_FRAMES: Final = 4
 """64 ms of standing still make a tone; what came before was taken for voice and has to be taken back."""
 BEATING_FRAMES: Final = 12
@@ -35,6 +39,12 @@ DROP_DB: Final = 9.0
 """A frame this far below the run is no longer the tone: the level tells its end before the shape does."""
 
 
+HALF_COVERED_DB: Final = -3.0
+EDGE_MIN_DB: Final = -20.0
+EDGE_MAX_DB: Final = -1.0
+"""Levels against a whole frame's: half of it, almost nothing, almost all (noise moves a whole frame by less)."""
+FADE_DB: Final = 6.0
+"""Frames this far below a tone's median level are its fading in and out, not its unsteadiness."""
 CLEAR_FRAMES: Final = 2
 """A frame two hops from the tone's last frame holds nothing of it any more."""
 
@@ -50,7 +60,7 @@ class Tone:
     level_db : float
         Median level of its whole frames, in dB of full scale.
     spread_db : float
-        Standard deviation of that level over the whole frames.
+        Standard deviation of that level over the whole frames, its fading in and out left out.
     wander_hz : float
         Standard deviation of the (lower) frequency over the whole frames.
     rise_db, fall_db : float
@@ -80,8 +90,22 @@ class _Run:
     lead_db: float
     freqs: list[tuple[float, ...]]
     levels_db: list[float]
+    full_freqs: tuple[float, ...]
+    full_db: float
     tail_db: float = LEVEL_MIN_DB
-    wandered: bool = False
+    n_astray: int = 0
+
+    def compare(self, freqs: tuple[float, ...], tone_db: float, peak_hz: float) -> None:
+        """Count the frames that are not where the first full one was; edges shift a peak, and do not count."""
+        if tone_db > self.full_db + FULL_DB and len(self.freqs) < EDGE_FRAMES:
+            self.full_freqs, self.full_db, self.n_astray = freqs, tone_db, 0
+        elif not _near(peak_hz, self.full_freqs, DRIFT_MAX_HZ):
+            self.n_astray += EDGE_FRAMES if tone_db >= self.full_db - FULL_DB else 1
+
+    @property
+    def wandered(self) -> bool:
+        """Whether it moves, as a voice does, or two tones that beat."""
+        return self.n_astray >= EDGE_FRAMES
 
     @property
     def steady(self) -> bool:
@@ -130,9 +154,10 @@ class ToneTracker:
         if run is not None:
             recent = run.freqs[-RECENT_FRAMES:]
             near = sum(_near(peak_hz, freqs_before) for freqs_before in recent) >= min(2, len(recent))
+            near = near and (run.full_freqs[0] > BEATING_MAX_HZ or _near(peak_hz, run.full_freqs))
             if pure and near and index - run.last <= BRIDGE_FRAMES + 1:
                 run.last = index
-                run.wandered = run.wandered or not _near(peak_hz, run.freqs[-1], DRIFT_MAX_HZ)
+                run.compare(freqs, tone_db, peak_hz)
                 if len(run.levels_db) < self.KEEP_FRAMES:
                     run.freqs.append(freqs)
                     run.levels_db.append(tone_db)
@@ -147,7 +172,7 @@ class ToneTracker:
                     self._run = None
         if self._run is None and pure:
             lead_db = self._previous_db if _near(self._previous_hz, freqs) else LEVEL_MIN_DB
-            self._run = _Run(index, index, self._levels_db[0], lead_db, [freqs], [tone_db])
+            self._run = _Run(index, index, self._levels_db[0], lead_db, [freqs], [tone_db], freqs, tone_db)
         self._previous_hz, self._previous_db = peak_hz, tone_db
         self._levels_db = (self._levels_db[1], level_db)
         return self._run is not None and self._run.steady, ended
@@ -158,6 +183,11 @@ class ToneTracker:
         if run is None or not run.steady:
             return None
         return _tone(run, frame_known_sample(index), after_db=LEVEL_MIN_DB)
+
+    def finish(self, index: int) -> Tone | None:
+        """End the tone that still sounds: frame ``index`` would be next, but the call is over."""
+        run, self._run = self._run, None
+        return _tone(run, frame_known_sample(index - 1), after_db=LEVEL_MIN_DB) if run and run.steady else None
 
     @property
     def pending(self) -> bool:
@@ -185,7 +215,7 @@ def _tone(run: _Run, known: int, *, after_db: float) -> Tone:
     if run.last - run.first < len(run.levels_db):
         ends += [(run.last, run.levels_db[-1]), (run.last - 1, run.levels_db[-2])]
     off_frame, off_db = _edge(ends, level_db)
-    core = run.levels_db[1:-1]
+    core = [db for db in run.levels_db[1:-1] if db >= level_db - FADE_DB] or [level_db]
     return Tone(
         on=max(0, frame_known_sample(on_frame) - covered_samples(on_db, level_db)),
         off=min(known, frame_known_sample(off_frame) - FRAME_SAMPLES + covered_samples(off_db, level_db)),
@@ -200,8 +230,14 @@ def _tone(run: _Run, known: int, *, after_db: float) -> Tone:
 
 
 def _edge(frames: list[tuple[int, float]], steady_db: float) -> tuple[int, float]:
-    """Of the frames at an edge, the one about half covered: there the level tells the place best."""
-    return min(frames, key=lambda frame: abs(frame[1] - (steady_db + _HALF_COVERED_DB)))
+    """Of the frames at an edge, outermost first, the one about half covered: its level tells the place best.
+
+    When none is covered in part (another tone joins without a gap), the outermost full one.
+    """
+    partial = [frame for frame in frames if EDGE_MIN_DB <= frame[1] - steady_db <= EDGE_MAX_DB]
+    if partial:
+        return min(partial, key=lambda frame: abs(frame[1] - steady_db - HALF_COVERED_DB))
+    return next((frame for frame in frames if frame[1] - steady_db > EDGE_MAX_DB), frames[0])
 
 
 def covered_samples(level_db: float, steady_db: float) -> int:
@@ -219,4 +255,3 @@ def _covered_shares() -> list[float]:
 
 
 _COVERED_SHARES: Final = _covered_shares()
-_HALF_COVERED_DB: Final = -3.0

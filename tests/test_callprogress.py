@@ -303,8 +303,8 @@ def test_a_tone_that_waits_for_its_neighbours_is_named_when_the_call_ends():
     progress = CallProgress()
     (waiting,) = gen.tones_of(np.concatenate([PAUSE, tone(950, 0.33), PAUSE]))
     assert progress.step(now=waiting.known, ended=waiting, sounding=None, pending=False, spoken=True) == []
-    assert [found.kind for found in progress.finish(waiting.known, spoken=True)] == [ToneKind.BEEP]
-    assert progress.finish(waiting.known, spoken=True) == []
+    assert [found.kind for found in progress.finish(waiting.known, ended=None, spoken=True)] == [ToneKind.BEEP]
+    assert progress.finish(waiting.known, ended=None, spoken=True) == []
 
 
 def steady(**changes):
@@ -316,7 +316,7 @@ def steady(**changes):
 def name(tone, *, spoken=True):
     progress = CallProgress()
     found = progress.step(now=tone.known, ended=tone, sounding=None, pending=False, spoken=spoken)
-    return [str(heard.kind) for heard in found + progress.finish(tone.known, spoken=spoken)]
+    return [str(heard.kind) for heard in found + progress.finish(tone.known, ended=None, spoken=spoken)]
 
 
 @pytest.mark.parametrize(

@@ -239,22 +239,43 @@ def test_an_early_verdict_is_provisional_and_needs_its_probability_and_for_a_hum
     assert decided(dataclasses.replace(policy, early_probability_min=None), 0.6001) is None
 
 
+def silent(policy, time_s, silent_s, *, ringing=False):
+    return decide_on_silence(policy, time_s, silent_s, ringing=ringing)
+
+
 def test_silence_is_provisional_then_final():
     policy = Policy(silence_early_s=5.0, silence_max_s=10.0)
-    assert decide_on_silence(policy, 4.999, None) is None
-    early, final = decide_on_silence(policy, 5.0, None), decide_on_silence(policy, 10.0, None)
+    assert silent(policy, 4.999, 4.999) is None
+    assert silent(policy, 9.0, 4.999) is None  # a tone sounded until 4 s ago
+    early, final = silent(policy, 5.0, 5.0), silent(policy, 10.0, 10.0)
     assert (early.party, early.cause, early.final) == (Party.SILENCE, Cause.NO_SPEECH, False)
     assert (final.party, final.cause, final.final) == (Party.SILENCE, Cause.NO_SPEECH, True)
-    assert not decide_on_silence(policy, 9.999, None).final
+    assert not silent(policy, 9.999, 9.999).final
 
 
 def test_ringback_that_goes_on_to_its_limit_is_the_network():
     policy = Policy(ringback_max_s=45.0)
-    assert decide_on_silence(policy, 1.0, 44.999) is None
-    found = decide_on_silence(policy, 1.0, 45.0)
+    assert silent(policy, 44.999, 1.0, ringing=True) is None
+    found = silent(policy, 45.0, 1.0, ringing=True)
     assert (found.party, found.sub_state, found.cause) == (Party.NETWORK, SubState.RINGBACK, Cause.RINGBACK)
     assert (found.final, found.deadline_s) == (True, 45.0)
-    assert decide_on_silence(policy, 10.0, 20.0).party is Party.SILENCE  # it rang, then nothing did
+    assert silent(policy, 20.0, 10.0, ringing=True).party is Party.SILENCE  # it rang, then nothing did
+
+
+def test_a_tone_without_a_meaning_that_never_ends_is_unsure_at_the_limit():
+    policy = Policy(ringback_max_s=45.0)
+    assert silent(policy, 44.999, 0.0) is None
+    found = silent(policy, 45.0, 0.0)
+    assert (found.party, found.sub_state, found.cause) == (Party.UNSURE, None, Cause.DEADLINE)
+    assert (found.final, found.deadline_s) == (True, 45.0)
+
+
+@pytest.mark.parametrize("changes", [{"ringback_max_s": 3.0}, {"silence_max_s": 60.0}], ids=str)
+def test_a_call_with_no_sound_at_all_is_silence_whatever_the_limit_on_ringing_is(changes):
+    policy = Policy(**changes)
+    verdicts = [silent(policy, time_s, time_s) for time_s in np.arange(0, 61, 0.5)]
+    final = next(found for found in verdicts if found is not None and found.final)
+    assert (final.party, final.cause) == (Party.SILENCE, Cause.NO_SPEECH)
 
 
 def heard(kind, sub_state=None):

@@ -1,0 +1,16 @@
+"""The README says what is true: its tables are generated, its commands are two."""
+
+import re
+
+from benchmarks import readme
+
+TEXT = readme.README.read_text(encoding="utf-8")
+
+
+def test_the_tables_are_what_the_detector_says_now():
+    assert readme.written(TEXT) == TEXT, "run: python -m benchmarks readme"
+
+
+def test_there_are_two_commands_for_a_fresh_machine():
+    section = TEXT.split("## Two commands")[1].split("\n## ")[0]
+    assert len(re.findall(r"^```sh\n", section, re.MULTILINE)) == 2

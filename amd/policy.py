@@ -50,6 +50,9 @@ class Policy:
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
         0.3-1.0 s after their first words, so less than 1 s takes many of them for people; the law allows 2 s
         from the end of a person's greeting (47 CFR 64.1200(a)(7)).
+    gap_max_s : float, 0.5 to 10 s
+        After this silence the verdict no longer waits: ``machine`` if ``forced_probability_min`` is reached,
+        else ``human``. The law allows 2 s of dead air from the end of a person's greeting.
     early_probability_min : float or None, 0.5 to 1
         Give a provisional verdict at this probability; None gives none.
     early_gap_min_s : float, 0 to 10 s
@@ -80,6 +83,7 @@ class Policy:
     human_probability_min: float = field(default=0.70, metadata=_unit("probability", 0.5, 1))
     machine_probability_min: float = field(default=0.90, metadata=_unit("probability", 0.5, 1))
     human_gap_min_s: float = field(default=0.95, metadata=_unit("s", 0, 10))
+    gap_max_s: float = field(default=1.9, metadata=_unit("s", 0.5, 10))
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
     early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
     verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
@@ -105,6 +109,8 @@ class Policy:
             raise PolicyError(
                 f"silence_early_s={self.silence_early_s} must not exceed silence_max_s={self.silence_max_s}"
             )
+        if self.human_gap_min_s > self.gap_max_s:
+            raise PolicyError(f"human_gap_min_s={self.human_gap_min_s} must not exceed gap_max_s={self.gap_max_s}")
         if self.early_gap_min_s > self.human_gap_min_s:
             raise PolicyError(
                 f"early_gap_min_s={self.early_gap_min_s} must not exceed human_gap_min_s={self.human_gap_min_s}"
@@ -217,6 +223,9 @@ def decide_on_speech(policy: Policy, evidence: Samples, weights: tuple[Weight, .
         return _speech_decision(p_machine, weights, final=True)
     if 1 - p_machine >= policy.human_probability_min and gap_s >= policy.human_gap_min_s:
         return _speech_decision(p_machine, weights, final=True)
+    if gap_s >= policy.gap_max_s:
+        machine = p_machine >= policy.forced_probability_min
+        return _speech_decision(p_machine, weights, final=True, machine=machine)
     if since_onset_s >= policy.verdict_max_s:
         forced = force(policy, weights, cause=Cause.DEADLINE)
         return dataclasses.replace(forced, deadline_s=policy.verdict_max_s, deadline="verdict")
@@ -261,8 +270,12 @@ def force(policy: Policy, weights: tuple[Weight, ...], *, cause: Cause) -> Decis
     return dataclasses.replace(_speech_decision(p_machine, weights, final=True), cause=cause)
 
 
-def _speech_decision(p_machine: float, weights: tuple[Weight, ...], *, final: bool) -> Decision:
-    machine = p_machine > 0.5
+def _speech_decision(
+    p_machine: float, weights: tuple[Weight, ...], *, final: bool, machine: bool | None = None
+) -> Decision:
+    """Decide for ``machine`` or not; for the likelier party unless told. In doubt the probability is below 0.5."""
+    if machine is None:
+        machine = p_machine > 0.5  # noqa: PLR2004 -- the likelier of two
     return Decision(
         party=Party.MACHINE if machine else Party.HUMAN,
         cause=Cause.LONG_GREETING if machine else Cause.GREETING_THEN_SILENCE,

@@ -109,8 +109,15 @@ class _Run:
 
     @property
     def steady(self) -> bool:
-        """Whether it has stood still long enough to be a tone."""
-        return len(self.freqs) >= (BEATING_FRAMES if self.wandered else STEADY_FRAMES)
+        """Whether it has stood still long enough; two tones that beat wander about one place, a voice leaves it."""
+        if not self.wandered:
+            return len(self.freqs) >= STEADY_FRAMES
+        if len(self.freqs) < BEATING_FRAMES:
+            return False
+        half = len(self.freqs) // 2
+        sooner, later = self.freqs[:half], self.freqs[half:]
+        drift_hz = statistics.fmean(f[0] for f in later) - statistics.fmean(f[0] for f in sooner)
+        return abs(drift_hz) <= DRIFT_MAX_HZ
 
 
 class ToneTracker:

@@ -6,16 +6,17 @@ import argparse
 import csv
 import dataclasses
 import glob
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import soundfile
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import amd
@@ -61,9 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("amd: interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return OK
+    except OSError as error:  # a full disk, a folder that is not there
+        _drop_output()
+        _say(f"amd: could not write{f' {error.filename}' if error.filename else ''}: {error.strerror}")
+        return SOME_FAILED
     return status
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that leaving does not fail on it again."""
+    with suppress(io.UnsupportedOperation):  # stdout may be no file: then nothing is buffered either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,7 +186,7 @@ def _classify(options: argparse.Namespace) -> int:
         writer.writeheader()
         writer.writerows(result.to_dict() for result in results)
     elif options.format == "table" and results:
-        _stdout().print(calls_table(results))
+        _print(calls_table(results))
     return _tell_failures(failures)
 
 
@@ -194,10 +205,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     if judged:
         summary = summarise(judged)
         heading = title(summary, str(options.set), options.policy, shipped().version)
-        console = _stdout()
         if options.calls:
-            console.print(labeled_table(judged), "")
-        console.print(report(summary, heading))
+            _print(labeled_table(judged), "")
+        _print(report(summary, heading))
         options.out.write_text(per_call_csv(judged), encoding="utf-8")
         _say(f"amd: wrote {options.out}")
     return _tell_failures(failures)
@@ -247,9 +257,12 @@ def _progress(n_files: int) -> Iterator[Callable[[Result | Failure], None]]:
         yield lambda _: progress.advance(task)
 
 
-def _stdout() -> Console:
-    """A console that never cuts a table short when it is piped on."""
-    return Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=10_000)
+def _print(*tables: RenderableType) -> None:
+    """Write tables to stdout; piped on, they are never cut short."""
+    console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=10_000)
+    with console.capture() as captured:
+        console.print(*tables, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def _say(text: str) -> None:

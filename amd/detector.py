@@ -102,7 +102,7 @@ class Detector:
     Five seconds of nothing, then the end of the call:
 
     >>> detector = Detector(encoding=Encoding.MULAW)
-    >>> events = detector.feed(b"\\xff" * 8000 * 5)
+    >>> events = detector.feed(b"\xff" * 8000 * 5)
     >>> events += detector.finish()
     >>> [(event.type, str(event.party)) for event in events]
     [('verdict', 'silence')]

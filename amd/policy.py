@@ -45,7 +45,7 @@ class Policy:
         A final ``human`` needs this. Lower than for machines: a machine taken for a human costs an agent's
         moment, the reverse hangs up on a person.
     machine_probability_min : float, 0.5 to 1
-        A final ``machine`` from speech alone needs this.
+        A final ``machine`` from speech alone needs this: the costliest error is a person hung up on.
     human_gap_min_s : float, 0 to 10 s
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
         0.3-1.0 s after their first words, so less than 1 s takes many of them for people; the law allows 2 s
@@ -54,13 +54,16 @@ class Policy:
         After this silence the verdict no longer waits: ``machine`` if ``forced_probability_min`` is reached,
         else ``human``. The law allows 2 s of dead air from the end of a person's greeting.
     early_probability_min : float or None, 0.5 to 1
-        Give a provisional verdict at this probability; None gives none.
+        Give a provisional verdict at this probability; None gives none. For those who must act at once and can
+        take it back: about one in five such verdicts changes (a preliminary study).
     early_gap_min_s : float, 0 to 10 s
-        A provisional ``human`` needs this silence.
+        A provisional ``human`` needs this silence: longer than the stops and breaths within a phrase.
     verdict_max_s : float, 1 to 60 s
-        A verdict is forced this long after the first speech began.
+        A verdict is forced this long after the first speech began: people who answer for a business speak for up
+        to 5 s, and 2 s of silence may follow.
     forced_probability_min : float, 0.5 to 1
-        A forced verdict names the likelier party from this on, else it is ``unsure``.
+        A forced verdict names the likelier party from this on, else it is ``unsure``: below two to one, asking
+        (press 1) is better than guessing.
     silence_early_s, silence_max_s : float, 1 to 60 s
         Without speech or tone, ``silence`` is provisional after the first and final after the second. Carriers
         have been seen to send 3-8 s of digital silence before a greeting, so the final one waits longer.
@@ -68,16 +71,18 @@ class Policy:
         Ringback that still goes on this long after answer is ``network``: nobody answered. Another tone that
         goes on as long, with nothing said, is ``unsure``.
     watch_s : float, 0 to 60 s
-        After the final verdict, listen this long for what contradicts it.
+        After the final verdict, listen this long for what contradicts it: most beeps after a pause that was
+        taken for a person's come within it.
     contradiction_probability_min : float, 0.5 to 1
-        Speech alone contradicts a verdict only at this probability.
+        Speech alone contradicts a verdict only at this probability: people go on speaking after their hello.
     until : Until
-        Whether to follow a machine to the end of its greeting.
+        Whether to follow a machine to the end of its greeting, for those who leave a message.
     greeting_end_silence_s : float, 0.5 to 10 s
         A machine's greeting has ended when nothing followed it for this long: no beep will come, or it was
         missed. Beeps follow the greeting within 2 s as a rule, on some carriers within 6.
     greeting_max_s : float, 5 to 600 s
-        A greeting's end is awaited no longer than this after answer.
+        A greeting's end is awaited no longer than this after answer: a menu or an
+        endless announcement must not hold the line.
     """
 
     human_probability_min: float = field(default=0.70, metadata=_unit("probability", 0.5, 1))
@@ -275,7 +280,7 @@ def _speech_decision(
 ) -> Decision:
     """Decide for ``machine`` or not; for the likelier party unless told. In doubt the probability is below 0.5."""
     if machine is None:
-        machine = p_machine > 0.5  # noqa: PLR2004 -- the likelier of two
+        machine = p_machine > 0.5
     return Decision(
         party=Party.MACHINE if machine else Party.HUMAN,
         cause=Cause.LONG_GREETING if machine else Cause.GREETING_THEN_SILENCE,

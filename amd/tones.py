@@ -109,7 +109,7 @@ class _Run:
 
     @property
     def steady(self) -> bool:
-        """Whether it has stood still long enough; two tones that beat wander about one place, a voice leaves it."""
+        """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
         if not self.wandered:
             return len(self.freqs) >= STEADY_FRAMES
         if len(self.freqs) < BEATING_FRAMES:

@@ -1,17 +1,27 @@
-"""``python -m benchmarks readme``: the tables in README.md, made from what the detector says now."""
+"""``python -m benchmarks readme``: the tables in README.md and docs/policy.md, from what the code says now."""
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
+import re
 from pathlib import Path
 from typing import Final
 
 from amd.evaluation.run import Judged, Summary, judge_set, summarise
 from amd.evaluation.text import score_lines, title
 from amd.model import shipped
-from amd.policy import PRESETS
+from amd.policy import PRESETS, Policy
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
+POLICY: Final = ROOT / "docs" / "policy.md"
+PRESET_NOTES: Final = """
+    - `balanced`: for most.
+    - `protect_humans`: when in doubt, human.
+    - `fast`: a provisional verdict as soon as there is one, then the final one.
+    - `leave_message`: goes on until the place to start a message is known, and waits longer for a beep.
+    """
 BEGIN: Final = "<!-- samples: begin; made by `python -m benchmarks readme` -->"
 END: Final = "<!-- samples: end -->"
 
@@ -57,6 +67,33 @@ def written(text: str) -> str:
     return f"{before}{BEGIN}\n\n{generated()}\n\n{END}{after}"
 
 
+def policy_page() -> str:
+    """Return docs/policy.md: every field of a policy with its range, its reason, and its value in each preset."""
+    text = inspect.getdoc(Policy) or ""
+    entries = re.split(r"^(?=\w[\w, ]* : )", text.split("-" * 10 + "\n", 1)[1], flags=re.MULTILINE)[1:]
+    lines = [
+        "# Policies",
+        "",
+        "Made by `python -m benchmarks readme` from `amd/policy.py`; every threshold of the decision is there.",
+        "`dataclasses.replace(amd.PRESETS['balanced'], human_gap_min_s=1.2)` makes one of your own.",
+        "",
+        *(inspect.cleandoc(PRESET_NOTES).splitlines()),
+        "",
+        "| field | " + " | ".join(PRESETS) + " |",
+        "| --- |" + " --: |" * len(PRESETS),
+    ]
+    for field in dataclasses.fields(Policy):
+        values = (str(getattr(policy, field.name)) for policy in PRESETS.values())
+        lines.append(f"| `{field.name}` | " + " | ".join(values) + " |")
+    for entry in entries:
+        head, _, reason = entry.partition("\n")
+        names, _, kind = head.partition(" : ")
+        fields = ", ".join(f"`{name}`" for name in names.split(", "))
+        lines += ["", f"**{fields}** ({kind}). {' '.join(reason.split())}"]
+    return "\n".join(lines).replace("``", "`") + "\n"
+
+
 def run() -> None:
-    """Write the generated part into README.md."""
+    """Write what is generated into README.md and docs/policy.md."""
+    POLICY.write_text(policy_page(), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

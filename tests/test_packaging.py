@@ -41,7 +41,9 @@ def test_the_wheel_holds_only_amd_and_callback(wheel):
 
 
 def test_the_wheel_holds_every_module_of_the_tree(wheel):
-    tree = {path.relative_to(ROOT).as_posix() for top in ("amd", "callback") for path in (ROOT / top).rglob("*.py")}
+    tree = {
+        path.relative_to(ROOT).as_posix() for top in ("amd", "callback") for path in (ROOT / top).rglob("*.py")
+    }
     assert {name for name in wheel.namelist() if name.endswith(".py")} == tree
 
 
@@ -86,5 +88,7 @@ def test_imports_go_down_the_floors_only():
     assert checked.returncode == 0, checked.stdout
     floors = re.search(r"layers = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL).group(1)
     named = set(re.findall(r"amd\.(\w+)", floors))
-    modules = {path.stem for path in (ROOT / "amd").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    modules = {
+        path.stem for path in (ROOT / "amd").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert modules - {"__init__", "__main__", "models"} == named

@@ -56,15 +56,26 @@ def test_numbers_are_seconds_or_probabilities_by_name():
 
 
 # Values of other fields that let each field go to either end of its range.
-LOOSE = {"silence_early_s": 1.0, "silence_max_s": 60.0, "early_gap_min_s": 0.0, "human_gap_min_s": 10.0}
+LOOSE = {
+    "silence_early_s": 1.0,
+    "silence_max_s": 60.0,
+    "early_gap_min_s": 0.0,
+    "human_gap_min_s": 10.0,
+    "gap_max_s": 10.0,
+}
+BESIDE = {
+    "early_probability_min": {"human_probability_min": 1.0, "machine_probability_min": 1.0},
+    "gap_max_s": {"human_gap_min_s": 0.0},
+}
+"""What else must be out of the way for a field to reach both its ends."""
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_both_ends_of_a_range_are_legal_and_just_beyond_is_an_error_that_names_it(name):
     low, high = FIELDS[name].metadata["low"], FIELDS[name].metadata["high"]
-    sure = {"human_probability_min": 1.0, "machine_probability_min": 1.0} if name.startswith("early_pro") else {}
+    beside = BESIDE.get(name, {})
     for value in (low, high):
-        assert getattr(Policy(**{**LOOSE, **sure, name: value}), name) == value
+        assert getattr(Policy(**{**LOOSE, **beside, name: value}), name) == value
     for value in (low - 1e-6, high + 1e-6, -1.0, math.nextafter(high, math.inf)):
         with pytest.raises(PolicyError, match=rf"^{name}=.* is outside {low} to {high} "):
             Policy(**{**LOOSE, name: value})
@@ -116,6 +127,7 @@ def test_until_must_be_an_until(value):
             {"early_gap_min_s": 0.9, "human_gap_min_s": 0.8},
             r"early_gap_min_s=0.9 must not exceed human_gap_min_s=0.8",
         ),
+        ({"human_gap_min_s": 2.0}, r"human_gap_min_s=2.0 must not exceed gap_max_s=1.9"),
         ({"early_probability_min": 0.71}, r"early_probability_min=0.71 must not exceed"),
         (
             {"early_probability_min": 0.8, "human_probability_min": 0.9, "machine_probability_min": 0.79},
@@ -208,6 +220,15 @@ def test_a_human_is_decided_at_their_probability_and_gap_and_neither_alone():
     assert (found.party, found.cause, found.sub_state) == (Party.HUMAN, Cause.GREETING_THEN_SILENCE, None)
     assert found.final
     assert found.probability == pytest.approx(0.7001)
+
+
+@pytest.mark.parametrize(("p_machine", "party"), [(0.6501, Party.MACHINE), (0.6499, Party.HUMAN)])
+def test_the_verdict_waits_no_longer_than_the_gap_allows_and_in_doubt_it_is_human(p_machine, party):
+    policy = Policy(gap_max_s=1.9, forced_probability_min=0.65)
+    assert decided(policy, p_machine, gap_s=1.899) is None
+    found = decided(policy, p_machine, gap_s=1.901)
+    assert (found.party, found.final, found.deadline_s) == (party, True, None)
+    assert found.probability == pytest.approx(p_machine if party is Party.MACHINE else 1 - p_machine)
 
 
 @pytest.mark.parametrize(

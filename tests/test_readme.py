@@ -11,6 +11,10 @@ def test_the_tables_are_what_the_detector_says_now():
     assert readme.written(TEXT) == TEXT, "run: python -m benchmarks readme"
 
 
+def test_the_page_of_policies_is_what_the_code_says_now():
+    assert readme.policy_page() == readme.POLICY.read_text(encoding="utf-8"), "run: python -m benchmarks readme"
+
+
 def test_there_are_two_commands_for_a_fresh_machine():
     section = TEXT.split("## Two commands")[1].split("\n## ")[0]
     assert len(re.findall(r"^```sh\n", section, re.MULTILINE)) == 2

@@ -56,6 +56,21 @@ def read_manifest(folder: Path) -> list[Call]:
     path = folder / "manifest.csv"
     if not path.is_file():
         raise ManifestError(f"{path} is missing: a labeled set is a folder with a manifest.csv of file,label rows")
+    try:
+        calls = _read(path)
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path} is not UTF-8 text: {error}: saved by a spreadsheet? choose CSV UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise ManifestError(f"{path} is not CSV: {error}") from error
+    if not calls:
+        raise ManifestError(f"{path} has no rows")
+    return calls
+
+
+def _read(path: Path) -> list[Call]:
+    """Read all rows, each checked by itself and against those before it."""
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         missing = [name for name in ("file", "label") if name not in (reader.fieldnames or [])]
@@ -72,8 +87,6 @@ def read_manifest(folder: Path) -> list[Call]:
                 )
             rows_of_files[call.file] = call.row
             calls.append(call)
-    if not calls:
-        raise ManifestError(f"{path} has no rows")
     return calls
 
 

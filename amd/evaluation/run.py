@@ -181,7 +181,7 @@ def per_call_csv(judged: Sequence[Judged]) -> str:
         writer.writerow(
             {
                 **one.call.columns,
-                **{name: "" if value is None else value for name, value in row.items()},
+                **{name: "" if row[name] is None else row[name] for name in COLUMNS if name in row},
                 "file": one.call.file,
                 "label": one.call.label,
                 "right": one.call.label is one.result.party,

@@ -38,7 +38,7 @@ def wilson(count: int, total: int, confidence: float = 0.95) -> Share:
     Examples
     --------
     >>> print(wilson(734, 764))
-    96.1 % (734/764; 95 % interval 94.5-97.2)
+    96.1 % (734/764; 95 % interval 94.4-97.2)
     >>> print(wilson(0, 0))
     none to count
     """

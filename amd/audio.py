@@ -85,7 +85,7 @@ def decode(data: bytes, encoding: Encoding) -> Samples:
 
     Examples
     --------
-    >>> decode(b"\xff\x00", Encoding.MULAW).round(4).tolist()
+    >>> [round(float(sample), 4) for sample in decode(b"\xff\x00", Encoding.MULAW)]
     [0.0, -0.9803]
     """
     if len(data) % encoding.sample_bytes:

@@ -7,7 +7,9 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -330,6 +332,20 @@ def test_a_set_is_judged_in_its_order_each_call_to_its_end(judged_set):
         "machine",
         "fax",
     ]
+
+
+def test_a_greeting_that_goes_on_long_after_the_verdict_is_scored_at_its_end(tmp_path):
+    greeting, rate_hz = soundfile.read(SAMPLES / "machine-04.wav", start=5584, stop=41_264)
+    call = np.concatenate([np.tile(greeting, 4), np.zeros(4 * rate_hz)])
+    (tmp_path / "manifest.csv").write_text(
+        f"file,label,greeting_end_s\nx.wav,machine,{4 * greeting.size / 8000}\n"
+    )
+    soundfile.write(tmp_path / "x.wav", call, rate_hz)
+    judged, _ = judge_set(tmp_path, dataclasses.replace(BALANCED, until=Until.VERDICT), jobs=1)
+    assert judged[0].result.known_s < 10.0
+    error_s = summarise(judged).greeting_end_error
+    assert error_s.n == 1
+    assert error_s.p50 < 0.3
 
 
 def test_the_summary_of_a_set_has_the_counts_made_by_hand(judged_set):

@@ -258,8 +258,8 @@ def _progress(n_files: int) -> Iterator[Callable[[Result | Failure], None]]:
 
 
 def _print(*tables: RenderableType) -> None:
-    """Write tables to stdout; piped on, they are never cut short."""
-    console = Console(soft_wrap=True) if sys.stdout.isatty() else Console(width=10_000)
+    """Write tables to stdout, never cut short: a terminal that is too narrow wraps them."""
+    console = Console(width=10_000)
     with console.capture() as captured:
         console.print(*tables, sep="\n")
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))

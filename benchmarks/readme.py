@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from amd.evaluation.run import Judged, Summary, judge_set, summarise
-from amd.evaluation.text import score_lines, title
+from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
 
@@ -42,12 +42,11 @@ def generated() -> str:
 
 def _row(one: Judged) -> str:
     result = one.result
-    verdict = str(result.party) + (f", {result.sub_state}" if result.sub_state else "")
     cells = (
         one.call.file.removesuffix(".wav"),
         one.call.columns["scenario"].replace("_", " "),
         str(one.call.label),
-        verdict.replace("_", " "),
+        verdict_words(result),
         str(result.cause).replace("_", " "),
         f"{result.probability:.2f}",
         f"{result.known_s:.2f} s",

@@ -226,6 +226,13 @@ def test_paths_come_in_the_order_given_and_each_once(run):
     assert files_of(out) == ["calls/c.wav", "calls/a.wav", "calls/b.wav"]
 
 
+@pytest.mark.usefixtures("place")
+def test_a_file_given_in_two_spellings_is_judged_once(run):
+    status, out, err = run("classify", "calls/a.wav", "./calls/a.wav", "calls//a.wav", "--format", "jsonl")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 1
+
+
 def test_until_end_follows_a_greeting_that_until_verdict_leaves(place, run):
     greeting, _ = soundfile.read(SAMPLES / "machine-04.wav", dtype="float32", start=5584, stop=41_264)
     call = np.concatenate([np.tile(greeting, 4), np.zeros(4 * 8000, dtype=np.float32)])

@@ -266,7 +266,7 @@ def test_what_comes_long_after_the_end_of_listening_is_left_out(tmp_path):
 def test_short_tones_survive_pooling():
     audio = np.zeros(600 * 8000, np.float32)
     audio[4_000_000:4_000_800] = np.sin(2 * np.pi * 1000 * np.arange(800) / 8000)
-    power_db = drawing._spectrogram_db(audio)
+    power_db = drawing.panels._spectrogram_db(audio)
     assert power_db.shape == (1500, 129)
     column, line = np.unravel_index(np.argmax(power_db), power_db.shape)
     assert line == 32  # 1000 Hz
@@ -290,9 +290,9 @@ def test_no_text_lies_over_another_or_leaves_the_picture(name, monkeypatch):
         draw(text, renderer)
 
     audio, events, traces, given = crowded() if name == "crowded" else sample(name, "fast")
-    with mpl.rc_context(drawing._SETTINGS):
+    with mpl.rc_context(drawing.call._SETTINGS):
         figure = Figure()
-        drawing._compose(figure, audio, events, traces, given, "a call")
+        drawing.call._compose(figure, audio, events, traces, given, "a call")
         monkeypatch.setattr(Text, "draw", record)
         FigureCanvasAgg(figure).draw()
     assert len(boxes) > 25

@@ -14,54 +14,49 @@ from amd.evaluation.scores import Quantiles
 from amd.events import Party
 from amd.recordings import Result
 
-CALL_COLUMNS = ("file", "party", "sub-state", "cause", "probability", "decided at", "known at", "length")
 
-
-def call_row(result: Result) -> tuple[str, ...]:
-    """One result as the cells of `CALL_COLUMNS`."""
-    return (
-        result.file,
-        str(result.party),
-        str(result.sub_state or ""),
-        str(result.cause).replace("_", " "),
-        f"{result.probability:.2f}",
-        f"{result.decided_at_s:.2f} s",
-        f"{result.known_s:.2f} s",
-        f"{result.duration_s:.2f} s",
-    )
+def verdict_words(result: Result) -> str:
+    """Party and sub-state as one reads them: ``machine, ended beep``."""
+    words = [str(result.party), *([str(result.sub_state)] if result.sub_state else [])]
+    return ", ".join(words).replace("_", " ")
 
 
 def calls_table(results: Sequence[Result]) -> Table:
     """Verdicts, one row a recording."""
-    table = Table(*CALL_COLUMNS, box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[4:]:
-        column.justify = "right"
+    table = _table("file", "verdict", "cause", ">prob.", ">known at")
     for result in results:
-        table.add_row(*map(Text, call_row(result)))
+        table.add_row(*map(Text, (result.file, verdict_words(result), *_cause_cells(result))))
     return table
 
 
 def labeled_table(judged: Sequence[Judged]) -> Table:
     """Verdicts beside their labels, one row a call."""
-    columns = ("file", "label", "verdict", "sub-state", "cause", "probability", "known at", "")
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[5:7]:
-        column.justify = "right"
+    table = _table("file", "label", "verdict", "cause", ">prob.", ">known at", "")
     for one in judged:
-        _, party, sub_state, cause, probability, _, known, _ = call_row(one.result)
         wrong = "" if one.call.label is one.result.party else "wrong"
-        cells = (one.call.file, str(one.call.label), party, sub_state, cause, probability, known, wrong)
+        cells = (one.call.file, str(one.call.label), str(one.result.party), *_cause_cells(one.result), wrong)
         table.add_row(*map(Text, cells), style="bold red" if wrong else "")
     return table
+
+
+def _table(*headers: str) -> Table:
+    """A plain table; a header that begins with ``>`` is of figures, set to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header.lstrip(">"), justify="right" if header.startswith(">") else "left")
+    return table
+
+
+def _cause_cells(result: Result) -> tuple[str, str, str]:
+    cause = str(result.cause).replace("_", " ")
+    return cause, f"{result.probability:.2f}", f"{result.known_s:.2f} s"
 
 
 def confusion_table(summary: Summary) -> Table:
     """How often each label got each verdict; only labels and verdicts that occur."""
     labels = [party for party in Party if any(label is party for label, _ in summary.confusion)]
     parties = [party for party in Party if any(found is party for _, found in summary.confusion)]
-    table = Table("label \\ verdict", *map(str, parties), "all", box=None, pad_edge=False, header_style="bold")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = _table("label \\ verdict", *(f">{party}" for party in parties), ">all")
     for label in labels:
         counts = [summary.confusion[label, party] for party in parties]
         table.add_row(str(label), *(str(count) if count else "." for count in counts), str(sum(counts)))

@@ -123,8 +123,9 @@ def test_a_table_has_one_row_a_file_and_is_the_default(run):
     assert (status, err) == (0, "")
     assert run("classify", "calls", "--format", "table")[1] == out
     header, *rows = out.splitlines()
-    assert header.split()[:2] == ["file", "party"]
-    assert [row.split()[:2] for row in rows] == [[f"calls/{name}", party] for name, party in PARTIES.items()]
+    assert header.split()[0] == "file"
+    shown = [re.match(r"(\S+)\s+(\w+)", row).groups() for row in rows]
+    assert shown == [(f"calls/{name}", party) for name, party in PARTIES.items()]
     known_s = classify("calls/a.wav").known_s
     assert f"{known_s:.2f} s" in rows[0]
 

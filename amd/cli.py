@@ -214,29 +214,28 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[Failure]]:
-    """Files of the paths, folders (searched all the way down) and patterns; and what names nothing."""
-    paths: list[str] = []
+    """Files of the paths, folders (searched all the way down) and patterns, each once; and what names nothing."""
+    paths: dict[str, str] = {}
     missing: list[Failure] = []
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
     for text in given:
-        path = Path(text)
-        if path.is_dir():
-            inside = sorted(
-                str(file)
-                for file in path.rglob("*")
-                if file.is_file() and (headerless or file.suffix.lower() in suffixes)
-            )
-            if not inside:
-                missing.append(Failure(file=text, reason=f"{text}: the folder holds no recordings"))
-            paths += inside
-        elif not path.exists() and glob.has_magic(text):
-            found = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 -- Path.glob takes no absolute pattern
+        is_pattern = glob.has_magic(text) and not Path(text).exists()
+        named = sorted(glob.glob(text, recursive=True)) if is_pattern else [text]  # noqa: PTH207 -- absolute too
+        if not named:
+            missing.append(Failure(file=text, reason=f"{text}: no file matches"))
+        for name in named:
+            found = _recordings_in(Path(name), headerless=headerless) if Path(name).is_dir() else [name]
             if not found:
-                missing.append(Failure(file=text, reason=f"{text}: no file matches"))
-            paths += found
-        else:
-            paths.append(text)
-    return list(dict.fromkeys(paths)), missing
+                missing.append(Failure(file=name, reason=f"{name}: the folder holds no recordings"))
+            for file in found:
+                paths.setdefault(os.path.normpath(file), file)
+    return list(paths.values()), missing
+
+
+def _recordings_in(folder: Path, *, headerless: bool) -> list[str]:
+    """Every recording below a folder; all its files when the user says that they are headerless."""
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [str(file) for file in files if headerless or file.suffix.lower() in suffixes]
 
 
 def _tell_failures(failures: Sequence[Failure]) -> int:

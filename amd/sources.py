@@ -84,8 +84,10 @@ def open_source(path: Path, *, encoding: Encoding | None, rate_hz: int, channel:
         raise AudioError("is a folder, not a file")
     named = RAW_SUFFIXES.get(path.suffix.lower())
     if encoding is not None:
-        return _open_raw(path, encoding, rate_hz)
+        named = encoding, rate_hz
     if named is not None:
+        if channel not in (None, 0):
+            raise AudioError(f"channel {channel} is not there: a headerless file has one, number 0")
         return _open_raw(path, *named)
     return _open_headed(path, channel)
 

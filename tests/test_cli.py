@@ -604,3 +604,11 @@ def test_a_full_disk_is_told_in_a_line_and_is_no_traceback(place, layout):
     assert "Traceback" not in done.stderr
     assert "space" in done.stderr.lower()
     assert done.returncode == 1
+
+
+def test_a_pattern_that_matches_a_folder_searches_it(place, run):
+    (place / "more" / "deep").mkdir(parents=True)
+    shutil.copy(SAMPLE, place / "more" / "deep" / "z.wav")
+    status, out, err = run("classify", "mor*", "--format", "jsonl")
+    assert (status, err) == (0, "")
+    assert files_of(out) == ["more/deep/z.wav"]

@@ -503,3 +503,12 @@ def test_a_path_is_taken_as_text_and_as_a_path_and_told_as_given(monkeypatch):
     as_text, as_path = classify("human-01.wav"), classify(Path("human-01.wav"))
     assert as_text == as_path
     assert as_text.file == "human-01.wav"
+
+
+@pytest.mark.parametrize("channel", [None, 0])
+def test_a_headerless_file_has_one_channel(tmp_path, channel):
+    path = tmp_path / "call.ulaw"
+    path.write_bytes(b"\xff" * 8000)
+    assert classify(path, Reading(channel=channel)).duration_s == 1.0
+    with pytest.raises(RecordingError, match=r"call\.ulaw: channel 1 is not there: a headerless file has one"):
+        classify(path, Reading(channel=1))

@@ -12,6 +12,7 @@ from typing import Final
 
 from amd.audio import RATE_HZ
 from amd.events import SubState, ToneKind
+from amd.national import PATTERNS, Pattern
 from amd.tones import Tone
 
 BEEP_MIN_S: Final = 0.06
@@ -65,37 +66,22 @@ CED_MIN_S: Final = 1.7
 RINGBACK_HZ: Final = (380.0, 490.0)
 RINGBACK_MIN_S: Final = 0.25
 """The tail of a ring that an answer cut off; shorter ones are told by nothing but their frequency."""
+RINGBACK_HOLD_S: Final = 0.9
+"""A tone of that frequency is called ringback when none follows it for longer than in any busy cadence."""
 VOWEL_MAX_S: Final = 0.5
 """No spoken vowel keeps its power in one harmonic that stands still for so long."""
 PROGRESS_MAX_HZ: Final = 640.0
 """Call-progress tones lie below; a tone there before anyone spoke is not a recording beep."""
 
-CADENCE_REPEATS: Final = 3
+CADENCE_TONES: Final = 3
+"""Two gaps alike and two lengths alike: speech and music do not keep that."""
+FAST_TONES: Final = 4
+FAST_S: Final = 0.3
+"""Fast cadences differ in their pauses only: Spain's congestion begins like its busy tone."""
 RECENT_TONES: Final = 8
 """Among which the repeats are looked for: noise may put a tone of its own between them."""
 CADENCE_WITHIN: Final = 0.15
 FREQ_WITHIN_HZ: Final = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
-    """One line of the table of cadences: tones of ``freqs_hz``, ``on_s`` long, ``off_s`` apart."""
-
-    kind: ToneKind
-    country: str
-    freqs_hz: tuple[float, ...]
-    on_s: float
-    off_s: float
-
-
-PATTERNS: Final = (
-    Pattern(kind=ToneKind.BUSY, country="US", freqs_hz=(480, 620), on_s=0.5, off_s=0.5),
-    Pattern(kind=ToneKind.REORDER, country="US", freqs_hz=(480, 620), on_s=0.25, off_s=0.25),
-    Pattern(kind=ToneKind.BUSY, country="UK", freqs_hz=(400,), on_s=0.375, off_s=0.375),
-    Pattern(kind=ToneKind.BUSY, country="DE", freqs_hz=(425,), on_s=0.48, off_s=0.48),
-    Pattern(kind=ToneKind.REORDER, country="DE", freqs_hz=(425,), on_s=0.24, off_s=0.24),
-    Pattern(kind=ToneKind.BUSY, country="FR", freqs_hz=(440,), on_s=0.5, off_s=0.5),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +103,7 @@ class CallProgress:
         self._triple: list[Tone] = []
         self._recent: list[Tone] = []
         self._pattern: Pattern | None = None
+        self._ring: Tone | None = None
         self._ced_told_on = -1
 
     def step(
@@ -143,6 +130,8 @@ class CallProgress:
                 heard += self._release(now, spoken=spoken)
         if ended is not None:
             heard += self._judge(ended, now, spoken=spoken)
+        elif newest is None and not pending:
+            heard += self._release_ring(now, RINGBACK_HOLD_S)
         if sounding is not None and self._is_ced(sounding) and sounding.on != self._ced_told_on:
             self._ced_told_on = sounding.on
             heard.append(_heard(ToneKind.FAX_CED, sounding, now))
@@ -151,7 +140,15 @@ class CallProgress:
     def finish(self, now: int, *, ended: Tone | None, spoken: bool) -> list[Heard]:
         """Judge the tone that the end of the call cut off, and what still waited for a neighbour."""
         heard = self._judge(ended, now, spoken=spoken) if ended is not None else []
-        return heard + self._release(now, spoken=spoken)
+        return heard + self._release(now, spoken=spoken) + self._release_ring(now, 0.0)
+
+    def _release_ring(self, now: int, hold_s: float) -> list[Heard]:
+        """Name the ringback that nothing followed for ``hold_s``."""
+        ring = self._ring
+        if ring is None or now - ring.off < hold_s * RATE_HZ:
+            return []
+        self._ring = None
+        return [_heard(ToneKind.RINGBACK, ring, now)]
 
     def _judge(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
         low, high = SIT_HZ[len(self._triple)]
@@ -182,26 +179,48 @@ class CallProgress:
     def _name(self, tone: Tone, now: int, *, spoken: bool) -> list[Heard]:
         """Name a tone that is no part of a SIT."""
         self._recent = [*self._recent[-(RECENT_TONES - 1) :], tone]
-        pattern = next((row for row in PATTERNS if self._fits(row)), None)
+        misfits = [(misfit, row) for row in PATTERNS for misfit in self._misfits_s(row)]
+        pattern = min(misfits, key=lambda found: found[0])[1] if misfits else None
+        self._ring = None
         if pattern is not None:
             if pattern is self._pattern:
                 return []
             self._pattern = pattern
             return [Heard(kind=pattern.kind, on=tone.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)]
         kind = _single_tone_kind(tone, spoken=spoken)
+        if kind is ToneKind.RINGBACK:
+            self._ring = tone
+            return []
         return [] if kind is None else [_heard(kind, tone, now)]
 
-    def _fits(self, pattern: Pattern) -> bool:
-        """Whether the last tones of the pattern's frequencies keep its lengths and gaps."""
-        tones = [tone for tone in self._recent if _same_freqs(tone.freqs_hz, pattern.freqs_hz)]
-        tones = tones[-CADENCE_REPEATS:]
-        gaps = [later.on - sooner.off for sooner, later in itertools.pairwise(tones)]
-        return (
-            len(tones) == CADENCE_REPEATS
-            and tones[-1] is self._recent[-1]
-            and all(_within(_length_s(tone), pattern.on_s) for tone in tones[1:])
-            and all(_within(gap / RATE_HZ, pattern.off_s) for gap in gaps)
-        )
+    def _misfits_s(self, pattern: Pattern) -> list[float]:
+        """How far the last tones' periods are from the pattern's, for each step that they may begin with.
+
+        Nothing where their frequencies, lengths or gaps are not the pattern's. The period from onset to onset is
+        the surest: noise makes a tone longer and its gap shorter.
+        """
+        ons_s, offs_s = pattern.steps_s[::2], pattern.steps_s[1::2]
+        n_steps = len(ons_s)
+        n_tones = max(FAST_TONES if min(ons_s) < FAST_S else CADENCE_TONES, n_steps + 1)
+        tones = [tone for tone in self._recent if _same_freqs(tone.freqs_hz, pattern.freqs_hz)][-n_tones:]
+        if len(tones) < n_tones or tones[-1] is not self._recent[-1]:
+            return []
+        lengths_s = [_length_s(tone) for tone in tones]
+        gaps_s = [(later.on - sooner.off) / RATE_HZ for sooner, later in itertools.pairwise(tones)]
+        periods_s = [(later.on - sooner.on) / RATE_HZ for sooner, later in itertools.pairwise(tones[1:])]
+        misfits_s = []
+        for first in range(n_steps):
+            steps = [(ons_s[(first + i) % n_steps], offs_s[(first + i) % n_steps]) for i in range(n_tones)]
+            # the first tone may have been cut by the answer
+            lengths_fit = all(
+                _within(length_s, on_s) for length_s, (on_s, _) in zip(lengths_s[1:], steps[1:], strict=True)
+            )
+            gaps_fit = all(_within(gap_s, off_s) for gap_s, (_, off_s) in zip(gaps_s, steps[:-1], strict=True))
+            if lengths_fit and gaps_fit:
+                nominal_s = [on_s + off_s for on_s, off_s in steps[1:-1]]
+                off_by_s = [abs(period - due) for period, due in zip(periods_s, nominal_s, strict=True)]
+                misfits_s.append(sum(off_by_s) / len(off_by_s))
+        return misfits_s
 
     @staticmethod
     def _is_ced(tone: Tone) -> bool:

@@ -73,11 +73,6 @@ VOWEL_MAX_S: Final = 0.5
 PROGRESS_MAX_HZ: Final = 640.0
 """Call-progress tones lie below; a tone there before anyone spoke is not a recording beep."""
 
-CADENCE_TONES: Final = 3
-"""Two gaps alike and two lengths alike: speech and music do not keep that."""
-FAST_TONES: Final = 4
-FAST_S: Final = 0.3
-"""Fast cadences differ in their pauses only: Spain's congestion begins like its busy tone."""
 RECENT_TONES: Final = 8
 """Among which the repeats are looked for: noise may put a tone of its own between them."""
 CADENCE_WITHIN: Final = 0.15
@@ -201,7 +196,7 @@ class CallProgress:
         """
         ons_s, offs_s = pattern.steps_s[::2], pattern.steps_s[1::2]
         n_steps = len(ons_s)
-        n_tones = max(FAST_TONES if min(ons_s) < FAST_S else CADENCE_TONES, n_steps + 1)
+        n_tones = pattern.n_tones
         tones = [tone for tone in self._recent if _same_freqs(tone.freqs_hz, pattern.freqs_hz)][-n_tones:]
         if len(tones) < n_tones or tones[-1] is not self._recent[-1]:
             return []

@@ -8,6 +8,7 @@ before congestion; both say that the call reached nobody.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from amd.events import ToneKind
@@ -26,21 +27,32 @@ class Pattern:
         One frequency, or two that sound together.
     steps_s : tuple of float
         On, off, on, off, ... of one round.
+    n_tones : int
+        How many tones in a row must fit: speech and music do not keep three, and where two rows begin alike it
+        takes one more.
     """
 
     kind: ToneKind
     countries: tuple[str, ...]
     freqs_hz: tuple[float, ...]
     steps_s: tuple[float, ...]
+    n_tones: int
 
 
-def _busy(countries: str, freqs_hz: tuple[float, ...], *steps_s: float) -> Pattern:
-    return Pattern(kind=ToneKind.BUSY, countries=tuple(countries.split()), freqs_hz=freqs_hz, steps_s=steps_s)
+def _row(
+    kind: ToneKind, countries: str, freqs_hz: tuple[float, ...], *steps_s: float, n_tones: int = 3
+) -> Pattern:
+    return Pattern(
+        kind=kind,
+        countries=tuple(countries.split()),
+        freqs_hz=freqs_hz,
+        steps_s=steps_s,
+        n_tones=max(n_tones, len(steps_s) // 2 + 1),
+    )
 
 
-def _reorder(countries: str, freqs_hz: tuple[float, ...], *steps_s: float) -> Pattern:
-    return Pattern(kind=ToneKind.REORDER, countries=tuple(countries.split()), freqs_hz=freqs_hz, steps_s=steps_s)
-
+_busy = partial(_row, ToneKind.BUSY)
+_reorder = partial(_row, ToneKind.REORDER)
 
 PATTERNS: Final = (
     _busy("US CA", (480, 620), 0.5, 0.5),
@@ -48,7 +60,7 @@ PATTERNS: Final = (
     _busy("DE", (425,), 0.48, 0.48),
     _busy("FR", (440,), 0.5, 0.5),
     _busy("IT NL PL", (425,), 0.5, 0.5),
-    _busy("ES", (425,), 0.2, 0.2),
+    _busy("ES", (425,), 0.2, 0.2, n_tones=4),
     _busy("BR MX SE", (425,), 0.25, 0.25),
     _busy("RU", (425,), 0.35, 0.35),
     _busy("AU", (425,), 0.375, 0.375),
@@ -59,7 +71,7 @@ PATTERNS: Final = (
     _reorder("GB", (400,), 0.4, 0.35, 0.225, 0.525),
     _reorder("DE", (425,), 0.24, 0.24),
     _reorder("ES", (425,), 0.2, 0.2, 0.2, 0.2, 0.2, 0.6),
-    _reorder("IT", (425,), 0.2, 0.2),
+    _reorder("IT", (425,), 0.2, 0.2, n_tones=4),
     _reorder("NL", (425,), 0.25, 0.25),
     _reorder("BR", (425,), 0.25, 0.25, 0.75, 0.25),
     _reorder("SE", (425,), 0.25, 0.75),

@@ -229,11 +229,17 @@ def _tone(run: _Run, known: int, *, after_db: float) -> Tone:
         freqs_hz=freqs_hz,
         level_db=level_db,
         spread_db=statistics.pstdev(core),
-        wander_hz=statistics.pstdev(values[0] for values in freqs),
+        wander_hz=statistics.pstdev(_full(run, level_db) or [0.0]),
         rise_db=level_db - run.before_db,
         fall_db=level_db - after_db,
         known=known,
     )
+
+
+def _full(run: _Run, level_db: float) -> list[float]:
+    """(Lower) frequency in the frames at full level."""
+    pairs = zip(run.freqs, run.levels_db, strict=True)
+    return [freqs[0] for freqs, db in pairs if db >= level_db - FULL_DB / 2]
 
 
 def _edge(frames: list[tuple[int, float]], steady_db: float) -> tuple[int, float]:

@@ -362,13 +362,13 @@ def name(tone, *, spoken=True):
     ("changes", "expected"),
     [
         ({}, ["beep"]),
-        ({"spread_db": 1.49}, ["beep"]),
-        ({"spread_db": 1.51}, []),
+        ({"spread_db": 1.99}, ["beep"]),
+        ({"spread_db": 2.01}, []),
         ({"wander_hz": 3.9}, ["beep"]),
         ({"wander_hz": 4.1}, []),
-        ({"rise_db": 4.1}, ["beep"]),
-        ({"rise_db": 3.9}, []),
-        ({"fall_db": 3.9}, []),
+        ({"rise_db": 6.1}, ["beep"]),
+        ({"rise_db": 5.9}, []),
+        ({"fall_db": 5.9}, []),
         ({"freqs_hz": (341.0,)}, ["beep"]),
         ({"freqs_hz": (339.0,)}, []),
         ({"freqs_hz": (3449.0,)}, ["beep"]),
@@ -378,8 +378,13 @@ def name(tone, *, spoken=True):
         ({"off": 8000 + 12_801}, []),
         ({"off": 8000 + 481}, ["beep"]),
         ({"off": 8000 + 479}, []),
-        ({"off": 8000 + 1100, "spread_db": 0.74}, ["beep"]),
-        ({"off": 8000 + 1100, "spread_db": 0.76}, []),  # a short one must be twice as steady
+        # where vowels are, a long one as above, and a short one steadier and further above its surroundings
+        ({"freqs_hz": (700.0,), "off": 8000 + 2500, "spread_db": 1.4, "rise_db": 4.1}, ["beep"]),
+        ({"freqs_hz": (700.0,), "off": 8000 + 2500, "spread_db": 1.6}, []),
+        ({"freqs_hz": (700.0,), "off": 8000 + 1100, "spread_db": 0.59, "rise_db": 7.6}, ["beep"]),
+        ({"freqs_hz": (700.0,), "off": 8000 + 1100, "spread_db": 0.61}, []),
+        ({"freqs_hz": (700.0,), "off": 8000 + 1100, "wander_hz": 1.61}, []),
+        ({"freqs_hz": (700.0,), "off": 8000 + 1100, "rise_db": 7.4}, []),
     ],
 )
 def test_a_beep_is_steady_alone_and_neither_short_nor_long(changes, expected):

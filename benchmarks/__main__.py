@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, readme
+from benchmarks import accuracy, readme, tones
 
 
 def main() -> None:
@@ -17,6 +17,14 @@ def main() -> None:
     scoring.set_defaults(run=lambda options: accuracy.run(options.set))
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
+    beeps = commands.add_parser("tones", help="score amd and the peers on generated tones")
+    beeps.add_argument("--seed", type=int, default=1, metavar="N", help="of the suite (default 1)")
+    beeps.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    beeps.add_argument("--quick", action="store_true", help="a minute's worth of it")
+    beeps.add_argument("--clips", type=Path, metavar="FOLDER", help="tone-free clips, with clips.csv")
+    beeps.set_defaults(
+        run=lambda options: tones.run(seed=options.seed, out=options.out, quick=options.quick, clips=options.clips)
+    )
     options = parser.parse_args()
     options.run(options)
 

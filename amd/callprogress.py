@@ -19,6 +19,7 @@ BEEP_MIN_S: Final = 0.06
 BEEP_MAX_S: Final = 1.6
 BEEP_MIN_HZ: Final = 340.0
 BEEP_MAX_HZ: Final = 3450.0
+"""Beeps on real lines last 70 ms to 1.5 s at 350 to 3400 Hz; a little room for what noise does to the edges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,9 @@ IN_VOICE_SHORT: Final = Limits(spread_max_db=0.6, wander_max_hz=1.6, alone_min_d
 """Where vowels hold still as long. At 10 dB SNR over mu-law and A-law, 99 % of generated tones spread by at
 most 0.4 dB, wander by at most 1.3 Hz, stand out by at least 9 dB."""
 VOICE_MAX_HZ: Final = 750.0
+"""The 20 vowels that looser limits took for beeps in 7.3 h of clips all lay below."""
 VOWEL_S: Final = 0.3
+"""And 19 of them were shorter."""
 
 SIT_HZ: Final = ((870.0, 1010.0), (1340.0, 1460.0), (1740.0, 1850.0))
 """Where the three tones lie: Bell, ITU-T E.180 (within 50 Hz) and the German variant together."""
@@ -75,6 +78,7 @@ CED_MIN_S: Final = 1.7
 """ITU-T T.30: 2.6 to 4 s; longer than any recording beep is enough."""
 
 RINGBACK_HZ: Final = (380.0, 490.0)
+"""From 400 Hz (Japan, India) to 440+480 (US), as its peak wanders."""
 RINGBACK_MIN_S: Final = 0.25
 """The tail of a ring that an answer cut off; shorter ones are told by nothing but their frequency."""
 RINGBACK_HOLD_S: Final = 0.9
@@ -87,7 +91,9 @@ PROGRESS_MAX_HZ: Final = 640.0
 RECENT_TONES: Final = 8
 """Among which the repeats are looked for: noise may put a tone of its own between them."""
 CADENCE_WITHIN: Final = 0.15
+"""Exchanges keep 10 % (ITU-T E.180); noise takes some of a tone's edges."""
 FREQ_WITHIN_HZ: Final = 20.0
+"""Rows of one cadence differ by 15 Hz at least; the period decides between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +180,9 @@ class CallProgress:
                     sub_state=_sit_category(triple),
                 )
             ]
-        released = self._release(now, spoken=spoken)
-        return released + self._name(tone, now, spoken=spoken)
+        if self._triple:  # it does not go on with a SIT, but may begin one
+            return self._release(now, spoken=spoken) + self._judge(tone, now, spoken=spoken)
+        return self._name(tone, now, spoken=spoken)
 
     def _release(self, now: int, *, spoken: bool) -> list[Heard]:
         """Name the tones that could have begun a SIT and did not."""

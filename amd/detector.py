@@ -248,7 +248,7 @@ class Detector:
 
     def _tick(self, now: int, known: int) -> None:
         """Decide on what is known at this moment, and look at the deadlines."""
-        if self._verdict is None or not self._verdict.final or self._watching_for(Party.MACHINE):
+        if self._verdict is None or not self._verdict.final or self._may_be_contradicted:
             decision = self._decide(now)
             if decision is not None:
                 self._take(decision, at=known, known=known)
@@ -268,12 +268,13 @@ class Detector:
     def _weigh(self, now: int) -> tuple[Weight, ...]:
         return self._model.weigh(self._hearing.evidence(now))
 
-    def _watching_for(self, party: Party) -> bool:
-        """Whether a final verdict stands that speech could still contradict in favour of ``party``."""
+    @property
+    def _may_be_contradicted(self) -> bool:
+        """Whether a final verdict stands that what is said later can still speak against."""
         return (
             self._verdict is not None
             and self._verdict.party in (Party.HUMAN, Party.SILENCE, Party.UNSURE)
-            and party not in self._contradicted
+            and Party.MACHINE not in self._contradicted
         )
 
     def _take(self, decision: Decision, *, at: int, known: int) -> None:
@@ -305,8 +306,7 @@ class Detector:
             decision.probability >= self.policy.contradiction_probability_min
         )
         other = decision.party is not standing.party and decision.party not in self._contradicted
-        after_greeting = standing.party is Party.MACHINE and decision.cause is Cause.GREETING_THEN_SILENCE
-        if decision.final and decision.deadline_s is None and sure and other and not after_greeting:
+        if decision.final and decision.deadline_s is None and sure and other:
             self._contradicted.add(decision.party)
             self._events.append(
                 Contradiction(

@@ -11,7 +11,7 @@ from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
 from amd.evidence import TICK_FRAMES, EvidenceTaker
 from amd.framing import Framer, frame_end_sample, frame_known_sample
-from amd.spectrum import BAND_EDGES_BINS, SpectrumAnalyser
+from amd.spectrum import SpectrumAnalyser
 from amd.speech import Activity, SpeechTracker
 from amd.tones import ToneTracker
 
@@ -60,7 +60,7 @@ class Hearing:
         self.tone_off = 0
         self._framer = Framer()
         self._spectrum = SpectrumAnalyser()
-        self._speech = SpeechTracker(len(BAND_EDGES_BINS) - 1)
+        self._speech = SpeechTracker()
         self._tones = ToneTracker()
         self._progress = CallProgress()
         self._evidence = EvidenceTaker()

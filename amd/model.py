@@ -17,7 +17,6 @@ from importlib import resources
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import expit
 
 from amd.audio import Samples
 from amd.errors import ModelError
@@ -77,7 +76,8 @@ def machine_probability(weights: tuple[Weight, ...]) -> float:
     >>> machine_probability((Weight(name="prior", value=1.0, log_odds=0.0),))
     0.5
     """
-    return float(expit(sum(weight.log_odds for weight in weights)))
+    log_odds = sum(weight.log_odds for weight in weights)
+    return 0.5 * (1.0 + math.tanh(log_odds / 2))  # the logistic function; this form does not overflow
 
 
 def checksum(content: dict[str, Any]) -> str:

@@ -123,8 +123,7 @@ def classify(path: str | os.PathLike[str], reading: Reading = Reading()) -> Resu
     RecordingError
         If the file is missing, is not audio, or holds what cannot be judged.
     """
-    result, _ = _judge(Path(path), reading, traced=False)
-    return result
+    return _judge(Path(path), reading, None)
 
 
 def trace(
@@ -132,7 +131,8 @@ def trace(
 ) -> tuple[Result, npt.NDArray[np.float32], list[Trace]]:
     """Judge one recording to its end and keep the 8 kHz samples and the trace of every frame, for drawing."""
     reading = dataclasses.replace(reading, policy=dataclasses.replace(reading.policy, until=Until.END))
-    result, kept = _judge(Path(path), reading, traced=True)
+    kept = _Kept([], [])
+    result = _judge(Path(path), reading, kept)
     samples = np.concatenate([np.zeros(0, dtype=np.float32), *kept.samples])
     return result, samples, kept.traces
 
@@ -143,33 +143,33 @@ class _Kept:
     traces: list[Trace]
 
 
-def _judge(path: Path, reading: Reading, *, traced: bool) -> tuple[Result, _Kept]:
-    kept = _Kept([], [])
+def _judge(path: Path, reading: Reading, kept: _Kept | None) -> Result:
+    """Judge a recording; keep what there is to draw, if somebody wants it."""
     try:
         source = open_source(path, encoding=reading.encoding, rate_hz=reading.rate_hz, channel=reading.channel)
         detector = Detector(
             reading.policy,
             encoding=source.encoding,
             rate_hz=source.rate_hz,
-            observer=kept.traces.append if traced else None,
+            observer=None if kept is None else kept.traces.append,
         )
-        decoder = StreamDecoder(source.encoding, source.rate_hz)
+        decoder = None if kept is None else StreamDecoder(source.encoding, source.rate_hz)
         events: list[Event] = []
         with closing(source.blocks) as blocks:
             for block in blocks:
                 events += detector.feed(block)
-                if traced:
+                if kept is not None and decoder is not None:
                     kept.samples.append(decoder.feed(block))
                 if detector.done:
                     break
         events += detector.finish()
-        if traced:
+        if kept is not None and decoder is not None:
             kept.samples.append(decoder.finish())
     except (OSError, soundfile.SoundFileError, AudioError) as error:
         raise RecordingError(f"{path}: {reason(error)}") from error
     verdict = detector.verdict
     assert verdict is not None  # noqa: S101 -- finish() always gives one
-    result = Result(
+    return Result(
         file=str(path),
         party=verdict.party,
         sub_state=verdict.sub_state,
@@ -182,7 +182,6 @@ def _judge(path: Path, reading: Reading, *, traced: bool) -> tuple[Result, _Kept
         verdict=verdict,
         notes=tuple(source.notes),
     )
-    return result, kept
 
 
 def classify_many(

@@ -157,7 +157,7 @@ def _headed_blocks(
                 yield mix
         finally:
             if lost > CHANNELS_DIFFER * total:
-                notes.append("its channels differ and were mixed down: choose the called party's channel?")
+                notes.append("was mixed down though its channels differ: choose the called party's channel?")
 
 
 def reason(error: Exception) -> str:

@@ -60,9 +60,8 @@ class Activity:
 class SpeechTracker:
     """Follow the noise floor of one call and judge its frames, one at a time and in order."""
 
-    def __init__(self, n_bands: int) -> None:
+    def __init__(self) -> None:
         self._smoothed: list[float] = []
-        self._block_min = [0.0] * n_bands
         self._blocks: list[list[float]] = []
         self._n_frames = 0
         self._after_silence = False
@@ -102,7 +101,7 @@ class SpeechTracker:
         if voiced and not tonal:
             self._peak_db = max(self._peak_db, level_db)
             self._syllable_peak_db = max(self._syllable_peak_db, self._syllable_db)
-        return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=self._floor_db())
+        return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=max(floor))
 
     def _follow(self, bands_db: list[float]) -> None:
         """Smooth the bands and move the sliding minimum on."""
@@ -119,10 +118,3 @@ class SpeechTracker:
 
     def _floor(self) -> list[float]:
         return [min(band) for band in zip(*self._blocks, strict=True)]
-
-    def _floor_db(self) -> float:
-        """The floor's level over all bands, or the least level while it is unknown."""
-        if not self._blocks:
-            return DIGITAL_SILENCE_DB
-        floor = self._floor()
-        return max(floor)

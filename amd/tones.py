@@ -23,6 +23,7 @@ DRIFT_MAX_HZ: Final = 8.0
 BEATING_DRIFT_MAX_HZ: Final = 54.0
 """Two tones closer than the window resolves (ringback 400+450 Hz) look like one that wanders between them."""
 BEATING_MAX_HZ: Final = 500.0
+"""Ringback lies below."""
 FULL_DB: Final = 3.0
 """A frame that holds less than half of the tone's power is an edge: its peak may lie beside the tone."""
 EDGE_FRAMES: Final = 3
@@ -37,8 +38,6 @@ BRIDGE_FRAMES: Final = 2
 """A click, a lost packet or a phase reversal spoils at most two overlapping frames."""
 DROP_DB: Final = 9.0
 """A frame this far below the run is no longer the tone: the level tells its end before the shape does."""
-
-
 HALF_COVERED_DB: Final = -3.0
 EDGE_MIN_DB: Final = -20.0
 EDGE_MAX_DB: Final = -1.0

@@ -144,7 +144,7 @@ def test_what_a_call_is_remembered_by_does_not_grow_in_ten_minutes():
 
 def test_digital_silence_leaves_the_noise_floor_as_it_was():
     def after(frames):
-        tracker = SpeechTracker(6)
+        tracker = SpeechTracker()
         for _ in range(frames):
             tracker.step(-50.0, [-58.0] * 6, 0.1, tonal=False)
         for _ in range(200):
@@ -157,7 +157,7 @@ def test_digital_silence_leaves_the_noise_floor_as_it_was():
 
 
 def test_a_steady_tone_is_no_noise_floor():
-    tracker = SpeechTracker(6)
+    tracker = SpeechTracker()
     for _ in range(100):
         tracker.step(-50.0, [-58.0] * 6, 0.1, tonal=False)
     for _ in range(300):
@@ -179,7 +179,7 @@ def test_a_steady_tone_is_no_noise_floor():
     ],
 )
 def test_a_periodic_frame_needs_less_level_above_the_floor_than_another(above_db, voicing, active, voiced):
-    tracker = SpeechTracker(6)
+    tracker = SpeechTracker()
     for _ in range(100):
         tracker.step(-50.0, [-58.0] * 6, 0.1, tonal=False)
     found = tracker.step(-50.0 + above_db, [-58.0 + above_db] * 6, voicing, tonal=False)
@@ -187,7 +187,7 @@ def test_a_periodic_frame_needs_less_level_above_the_floor_than_another(above_db
 
 
 def test_a_noise_that_goes_on_becomes_the_floor_within_two_seconds():
-    tracker = SpeechTracker(6)
+    tracker = SpeechTracker()
     loud = (-40.0, [-48.0] * 6, 0.1)
     for _ in range(100):
         tracker.step(-60.0, [-68.0] * 6, 0.1, tonal=False)

@@ -1,4 +1,4 @@
-"""A telephone line for the data scripts: handset, level, noise, codec, packet loss.
+"""A telephone line for the data scripts: handset, level, noise, gain control, codec, lost packets.
 
 Signals are mono float64 at 8 kHz, full scale 1.0. A clean call comes in with its speech at any level
 and leaves as the answering side of a line would deliver it.
@@ -6,25 +6,30 @@ and leaves as the answering side of a line would deliver it.
 
 from __future__ import annotations
 
-import io
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
+from coding import round_trip
+from levels import (
+    FRAME,
+    RATE_HZ,
+    FloatArray,
+    Span,
+    active_level_db,
+    equalise,
+    frame_powers,
+    gain_of,
+    limit,
+    unit,
+)
+from noises import hum, noise
 from scipy import signal
 
-FloatArray = NDArray[np.float64]
-Span = tuple[int, int]
+__all__ = ["RATE_HZ", "FloatArray", "Line", "handset", "send"]
 
-RATE_HZ = 8000
-FRAME = 160  # 20 ms, one packet
-ACTIVE_RANGE_DB = 20.0
-PEAK = 0.98  # below the last mu-law step
-NOISES = ("white", "pink", "street", "babble")
-CODECS = ("ulaw", "alaw", "gsm", "alaw+gsm")
-_SUBTYPES = {"ulaw": "ULAW", "alaw": "ALAW", "gsm": "GSM610"}
+DTX_HANGOVER = 10  # packets that are still sent after the last loud one
 
 
 @dataclass(frozen=True)
@@ -41,151 +46,74 @@ class Line:
     dc_offset: float = 0.0
     clip_db: float = 0.0  # hard limit, dBFS
     loss: float = 0.0  # share of lost packets
+    low_hz: float = 300.0
+    high_hz: float = 3400.0
+    agc_db: float = 0.0  # most that an automatic gain control may add or take; 0 is none
+    echo_db: float = -40.0  # of our own voice, against the active speech level
+    dtx: str = ""  # what is heard while nothing is sent: "" (all is sent), "noise" or "zeros"
+    loss_run: float = 1.0  # mean length of a run of lost packets
+    concealed: bool = True  # a lost packet repeats the last one; else it is silent
 
 
-def draw_line(rng: np.random.Generator) -> Line:
-    """Draw a line; one law for every label, so that the line does not tell who answered."""
-    hum_hz = float(rng.choice([50.0, 60.0])) if rng.random() < 0.15 else 0.0
-    return Line(
-        level_db=float(rng.uniform(-35.0, -15.0)),
-        codec=str(rng.choice(CODECS, p=[0.4, 0.25, 0.25, 0.1])),
-        noise=str(rng.choice(NOISES, p=[0.3, 0.35, 0.2, 0.15])),
-        snr_db=float(rng.uniform(3.0, 45.0)),
-        tilt_db=float(rng.uniform(-2.0, 2.0)),
-        hum_hz=hum_hz,
-        hum_db=float(rng.uniform(-60.0, -42.0)),
-        dc_offset=float(rng.uniform(-0.01, 0.01)) if rng.random() < 0.1 else 0.0,
-        clip_db=float(rng.uniform(-12.0, -6.0)) if rng.random() < 0.05 else 0.0,
-        loss=float(rng.uniform(0.0, 0.05)) if rng.random() < 0.3 else 0.0,
-    )
+@functools.lru_cache(maxsize=64)
+def _band(low_hz: float, high_hz: float) -> FloatArray:
+    return np.asarray(signal.butter(3, [low_hz, high_hz], btype="bandpass", fs=RATE_HZ, output="sos"))
 
 
-def frame_powers(samples: FloatArray, frame: int = FRAME) -> FloatArray:
-    """Return the mean power of each whole frame (one frame at least, zero-padded)."""
-    padded = np.pad(samples, (0, max(0, frame - samples.size)))
-    return np.asarray((padded[: padded.size // frame * frame].reshape(-1, frame) ** 2).mean(axis=1))
-
-
-def active_level_db(samples: FloatArray) -> float:
-    """Return the level of the frames near the loud ones, in dBFS; a simple stand-in for ITU-T P.56."""
-    powers = frame_powers(samples)
-    floor = np.percentile(powers, 95) * 10.0 ** (-ACTIVE_RANGE_DB / 10.0)
-    return float(10.0 * np.log10(powers[powers >= floor].mean() + 1e-12))
-
-
-def gain_of(level_db: float) -> float:
-    """Return the amplitude factor of a level in dB."""
-    return float(10.0 ** (level_db / 20.0))
-
-
-def equalise(samples: FloatArray, freqs_hz: Sequence[float], gains_db: Sequence[float]) -> FloatArray:
-    """Filter with a smooth gain curve, without delay; the ends of the curve reach 0 Hz and 4 kHz."""
-    grid_hz = np.linspace(0.0, RATE_HZ / 2, 65)
-    curve = 10.0 ** (np.interp(grid_hz, freqs_hz, gains_db) / 20.0)
-    taps = signal.firwin2(129, grid_hz, curve, fs=RATE_HZ)
-    full = signal.oaconvolve(samples, taps, mode="full")
-    return np.asarray(full[64 : 64 + samples.size])
-
-
-def handset(samples: FloatArray, tilt_db: float) -> FloatArray:
-    """Pass 300 to 3400 Hz, with a tilt in dB per octave around 1 kHz."""
-    band = signal.butter(3, [300.0, 3400.0], btype="bandpass", fs=RATE_HZ, output="sos")
+def handset(samples: FloatArray, tilt_db: float, low_hz: float = 300.0, high_hz: float = 3400.0) -> FloatArray:
+    """Pass `low_hz` to `high_hz`, with a tilt in dB per octave around 1 kHz."""
     freqs_hz = np.geomspace(150.0, 4000.0, 16)
     tilted = equalise(samples, freqs_hz.tolist(), (tilt_db * np.log2(freqs_hz / 1000.0)).tolist())
-    return np.asarray(signal.sosfilt(band, tilted))
+    return np.asarray(signal.sosfilt(_band(low_hz, high_hz), tilted))
 
 
-def _coloured(size: int, power_slope: float, rng: np.random.Generator) -> FloatArray:
-    spectrum = np.fft.rfft(rng.standard_normal(size))
-    freqs_hz = np.maximum(np.fft.rfftfreq(size, 1.0 / RATE_HZ), 50.0)
-    return np.asarray(np.fft.irfft(spectrum * freqs_hz ** (power_slope / 2.0), size))
+def control_gain(samples: FloatArray, target_db: float, range_db: float) -> FloatArray:
+    """Draw the level to `target_db`, `range_db` up or down at most: down in 0.1 s, up in 2 s."""
+    levels_db = 10.0 * np.log10(frame_powers(samples) + 1e-9)
+    followed_db, gains_db = target_db, np.empty(levels_db.size)
+    for index, level_db in enumerate(levels_db.tolist()):
+        followed_db += (level_db - followed_db) * (0.2 if level_db > followed_db else 0.01)
+        gains_db[index] = min(range_db, max(-range_db, target_db - followed_db))
+    middles = (np.arange(levels_db.size) + 0.5) * FRAME
+    return np.asarray(samples * 10.0 ** (np.interp(np.arange(samples.size), middles, gains_db) / 20.0))
 
 
-def _envelope(size: int, freq_hz: float, rng: np.random.Generator) -> FloatArray:
-    """Return a random curve that wanders at about `freq_hz`, zero mean, unit variance."""
-    knots = max(4, int(size / RATE_HZ * freq_hz * 2.0) + 3)
-    curve = np.interp(np.linspace(0.0, knots - 1.0, size), np.arange(knots), rng.standard_normal(knots))
-    return np.asarray(curve / (curve.std() + 1e-9))
-
-
-def _street(size: int, rng: np.random.Generator) -> FloatArray:
-    rumble = _coloured(size, -1.5, rng)
-    passing = 10.0 ** (4.0 * _envelope(size, 0.3, rng) / 20.0)
-    hiss = 0.3 * rumble.std() * rng.standard_normal(size) * 10.0 ** (6.0 * _envelope(size, 0.5, rng) / 20.0)
-    return np.asarray(rumble * passing + hiss)
-
-
-def _babble(size: int, rng: np.random.Generator) -> FloatArray:
-    """Sum talkers, each a buzz of wandering pitch and two fixed formants, gated at syllable rate."""
-    mixed = np.zeros(size)
-    for _ in range(8):
-        pitch_hz = rng.uniform(90.0, 230.0) * 2.0 ** (0.15 * _envelope(size, 1.5, rng))
-        pulses = np.diff(np.floor(np.cumsum(pitch_hz) / RATE_HZ), prepend=0.0)
-        source = pulses - pulses.mean() + 0.03 * rng.standard_normal(size)
-        voice = np.zeros(size)
-        for low_hz, high_hz in ((300.0, 800.0), (1000.0, 2400.0)):
-            b, a = signal.iirpeak(rng.uniform(low_hz, high_hz), 4.0, fs=RATE_HZ)
-            voice += signal.lfilter(b, a, source)
-        mixed += voice * np.clip(_envelope(size, 4.0, rng), 0.0, None)
-    return mixed
-
-
-def noise(kind: str, size: int, rng: np.random.Generator) -> FloatArray:
-    """Return noise of a kind out of `NOISES`, unit power, not yet through the handset."""
-    if kind == "white":
-        made = rng.standard_normal(size)
-    elif kind == "pink":
-        made = _coloured(size, -1.0, rng)
-    elif kind == "street":
-        made = _street(size, rng)
-    elif kind == "babble":
-        made = _babble(size, rng)
-    else:
-        raise ValueError(f"noise {kind!r} is not one of {', '.join(NOISES)}")
-    return unit(made)
-
-
-def unit(samples: FloatArray) -> FloatArray:
-    """Scale to unit power."""
-    return np.asarray(samples / np.sqrt((samples**2).mean() + 1e-20))
-
-
-def hum(freq_hz: float, size: int, rng: np.random.Generator) -> FloatArray:
-    """Return mains hum, unit power: the odd harmonics are strong, as they are behind a rectifier."""
-    times_s = np.arange(size) / RATE_HZ
-    made = np.zeros(size)
-    for order, share in ((1, 1.0), (2, 0.3), (3, 0.8), (5, 0.4), (7, 0.2)):
-        made += share * np.sin(2.0 * np.pi * order * freq_hz * times_s + rng.uniform(0.0, 2.0 * np.pi))
-    return unit(made)
-
-
-def round_trip(samples: FloatArray, codec: str) -> FloatArray:
-    """Encode and decode; `alaw+gsm` is a chain, one codec after the other."""
-    for name in codec.split("+"):
-        if name not in _SUBTYPES:
-            raise ValueError(f"codec {name!r} is not one of {', '.join(_SUBTYPES)}")
-        coded = io.BytesIO()
-        soundfile.write(coded, limit(samples), RATE_HZ, format="WAV", subtype=_SUBTYPES[name])
-        coded.seek(0)
-        decoded = np.asarray(soundfile.read(coded, dtype="float64")[0])
-        samples = np.pad(decoded, (0, max(0, samples.size - decoded.size)))[: samples.size]
-    return samples
-
-
-def limit(samples: FloatArray, limit_db: float = 0.0) -> FloatArray:
-    """Clip to `limit_db` dBFS, and always below full scale."""
-    peak = min(PEAK, gain_of(limit_db))
-    return np.asarray(np.clip(samples, -peak, peak))
-
-
-def lose_packets(samples: FloatArray, loss: float, rng: np.random.Generator) -> FloatArray:
-    """Lose 20 ms packets; the last one heard is repeated, at half the level each time."""
+def stop_sending(samples: FloatArray, comfort: str, rng: np.random.Generator) -> FloatArray:
+    """Send no packets while it is quiet (DTX); the far end puts comfort noise there, or zeros."""
+    powers = frame_powers(samples)
+    floor, loud = np.percentile(powers, 10), np.percentile(powers, 95)
+    sent = powers > max(2.5 * floor, 0.003 * loud)
+    kept = np.convolve(sent, np.ones(DTX_HANGOVER + 1))[: sent.size] > 0.5
+    quiet = np.repeat(~kept, FRAME)
     out = samples.copy()
-    lost = rng.random(samples.size // FRAME) < loss
-    lost[:1] = False  # nothing to repeat yet
-    for index in np.flatnonzero(lost):
-        start = int(index) * FRAME
-        out[start : start + FRAME] = 0.5 * out[start - FRAME : start]
+    filling = rng.standard_normal(quiet.size) * np.sqrt(floor) if comfort == "noise" else np.zeros(quiet.size)
+    out[: quiet.size][quiet] = filling[quiet]
+    return out
+
+
+def _lost(count: int, line: Line, rng: np.random.Generator) -> list[int]:
+    """Draw which packets are lost: each by itself, or in runs (the model of Gilbert)."""
+    draws = rng.random(count)
+    if line.loss_run <= 1.0:
+        lost = draws < line.loss
+        lost[:1] = False  # nothing to repeat yet
+        return [int(index) for index in np.flatnonzero(lost)]
+    to_good = 1.0 / line.loss_run
+    to_bad = min(1.0, to_good * line.loss / (1.0 - line.loss))
+    runs, bad = [], False
+    for index, draw in enumerate(draws.tolist()):
+        bad = draw >= to_good if bad else draw < to_bad
+        if bad and index:
+            runs.append(index)
+    return runs
+
+
+def lose_packets(samples: FloatArray, line: Line, rng: np.random.Generator) -> FloatArray:
+    """Lose 20 ms packets; the last one heard is repeated, at half the level each time, or nothing is heard."""
+    out = samples.copy()
+    for index in _lost(samples.size // FRAME, line, rng):
+        start = index * FRAME
+        out[start : start + FRAME] = 0.5 * out[start - FRAME : start] if line.concealed else 0.0
     return out
 
 
@@ -197,6 +125,7 @@ def send(
     speech: Sequence[Span] = (),
     mute: Sequence[Span] = (),
     background: FloatArray | None = None,
+    own_voice: FloatArray | None = None,
 ) -> FloatArray:
     """Send a clean call over the line.
 
@@ -210,16 +139,25 @@ def send(
         Spans that come out as exact zeros, as from a switch that sends nothing yet.
     background
         Noise to use instead of `line.noise`; already cut to length.
+    own_voice
+        What our side says, at unit active power and cut to length: comes back at `line.echo_db`.
     """
-    heard = handset(clean, line.tilt_db)
+    heard = handset(clean, line.tilt_db, line.low_hz, line.high_hz)
     spoken = [heard[start:end] for start, end in speech]
     heard *= gain_of(line.level_db - (active_level_db(np.concatenate(spoken)) if spoken else 0.0))
     behind = noise(line.noise, clean.size, rng) if background is None else background
-    heard += gain_of(line.level_db - line.snr_db) * unit(handset(behind, line.tilt_db))
+    through = handset(behind, line.tilt_db, line.low_hz, line.high_hz)
+    heard += gain_of(line.level_db - line.snr_db) * unit(through)
+    if own_voice is not None:
+        heard += gain_of(line.level_db + line.echo_db) * own_voice
     if line.hum_hz:
         heard += gain_of(line.hum_db) * hum(line.hum_hz, clean.size, rng)
+    if line.agc_db:
+        heard = control_gain(heard, line.level_db, line.agc_db)
+    if line.dtx:
+        heard = stop_sending(heard, line.dtx, rng)
     out = round_trip(limit(heard + line.dc_offset, line.clip_db), line.codec)
-    out = lose_packets(out, line.loss, rng)
+    out = lose_packets(out, line, rng)
     for start, end in mute:
         out[start:end] = 0.0
     return out

@@ -1,4 +1,4 @@
-"""A call in the making: parts laid end to end, with the times of what was laid. Files and manifest."""
+"""Parts laid end to end make a call, with the times of what was laid. Files and manifest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from channel import RATE_HZ, FloatArray, Line, Span, active_level_db, frame_powers, gain_of, handset, limit
+from channel import Line, handset
+from levels import FRAME, RATE_HZ, FloatArray, Span, active_level_db, frame_powers, gain_of, limit
 
 COLUMNS = (
     "file",
@@ -36,6 +37,16 @@ def trim(clean: FloatArray) -> FloatArray:
     return clean[int(heard[0]) * GATE_FRAME : (int(heard[-1]) + 1) * GATE_FRAME]
 
 
+def sounding(samples: FloatArray) -> list[Span]:
+    """Return where there is sound, but for gaps of up to `GATE_FRAME` samples: a cadence has pauses."""
+    there = np.flatnonzero(samples)
+    if not there.size:
+        return []
+    breaks = np.flatnonzero(np.diff(there) > GATE_FRAME)
+    starts, ends = there[np.concatenate([[0], breaks + 1])], there[np.concatenate([breaks, [-1]])]
+    return [(int(start), int(end) + 1) for start, end in zip(starts, ends, strict=True)]
+
+
 class Call:
     """Parts of a call end to end; speech at unit active power, tones at unit power."""
 
@@ -45,6 +56,8 @@ class Call:
         self.speech: list[Span] = []
         self.mute: list[Span] = []
         self.beep: Span | None = None
+        self.marks: list[tuple[str, Span]] = []
+        self._said: list[tuple[int, FloatArray]] = []
         self._ends = True
 
     def _lay(self, samples: FloatArray) -> Span:
@@ -57,6 +70,19 @@ class Call:
         """The whole call so far."""
         return np.concatenate([np.zeros(0), *self._parts])
 
+    @property
+    def said(self) -> list[tuple[int, FloatArray]]:
+        """The utterances, clean, each with where it begins."""
+        return [(start, samples[: self.size - start]) for start, samples in self._said if start < self.size]
+
+    @property
+    def spoken(self) -> FloatArray:
+        """The whole call so far without anything but the speech."""
+        track = np.zeros(self.size)
+        for start, samples in self.said:
+            track[start : start + samples.size] = samples
+        return track
+
     def pause(self, gap_s: float, *, digital: bool = False) -> None:
         """Lay silence; `digital` silence has no line noise on it either."""
         span = self._lay(np.zeros(round(gap_s * RATE_HZ)))
@@ -65,13 +91,21 @@ class Call:
 
     def say(self, samples: FloatArray, *, gain_db: float = 0.0) -> None:
         """Lay an utterance that begins and ends with speech."""
-        self.speech.append(self._lay(samples * gain_of(gain_db - active_level_db(samples))))
+        levelled = samples * gain_of(gain_db - active_level_db(samples))
+        self._said.append((self.size, levelled))
+        self.speech.append(self._lay(levelled))
 
-    def play(self, samples: FloatArray, *, gain_db: float = 0.0, beep: bool = False) -> None:
-        """Lay a tone, `gain_db` above the speech; a `beep` is noted as the record beep."""
+    def play(self, samples: FloatArray, *, gain_db: float = 0.0, beep: bool = False, mark: str = "") -> None:
+        """Lay a tone, `gain_db` above the speech; a `beep` is noted as the record beep, else what it is marked."""
         span = self._lay(samples * gain_of(gain_db))
         if beep:
             self.beep = span
+        elif mark:
+            self.marks += [(mark, (span[0] + start, span[0] + end)) for start, end in sounding(samples)]
+
+    def fill(self, frame: int = FRAME) -> None:
+        """Lay silence until the call is whole packets."""
+        self.pause((-self.size % frame) / RATE_HZ)
 
     def cut(self, length_s: float) -> None:
         """Drop what comes after `length_s`; a greeting or beep that is not over by then has no end."""
@@ -82,6 +116,7 @@ class Call:
         self._ends = self._ends and all(end <= size for _, end in self.speech)
         self.speech = [(start, min(end, size)) for start, end in self.speech if start < size]
         self.mute = [(start, min(end, size)) for start, end in self.mute if start < size]
+        self.marks = [(name, (start, min(end, size))) for name, (start, end) in self.marks if start < size]
         if self.beep and self.beep[1] > size:
             self.beep = None
 

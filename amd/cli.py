@@ -26,7 +26,7 @@ from amd.errors import AmdError
 from amd.evaluation.run import judge_set, per_call_csv, summarise
 from amd.evaluation.text import calls_table, labeled_table, report, title
 from amd.model import shipped
-from amd.policy import PRESETS, Until, preset
+from amd.policy import PRESETS, Policy, Until, preset
 from amd.recordings import Failure, Reading, Result, classify_many, trace
 from amd.sources import RAW_SUFFIXES
 
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Judge a folder of labeled recordings (manifest.csv with file,label) and print the scores.",
     )
     evaluate.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
-    evaluate.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
+    _add_policy_options(evaluate)
     evaluate.add_argument("--calls", action="store_true", help="print the verdict of every call as well")
     evaluate.add_argument(
         "--out", type=Path, default=Path("amd-calls.csv"), help="per-call CSV (default: amd-calls.csv)"
@@ -127,8 +127,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+def _add_policy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
+    parser.add_argument(
+        "--early-media",
+        action="store_true",
+        help="the audio starts before the answer: waits count from where ringback stops",
+    )
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    _add_policy_options(parser)
     parser.add_argument("--encoding", choices=tuple(ENCODINGS), help="the files are headerless, of this encoding")
     parser.add_argument(
         "--rate", type=_rate, default=RATE_HZ, metavar="HZ", help="of headerless files (default: 8000)"
@@ -157,8 +166,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _policy(options: argparse.Namespace) -> Policy:
+    return dataclasses.replace(preset(options.policy), early_media=options.early_media)
+
+
 def _reading(options: argparse.Namespace) -> Reading:
-    policy = preset(options.policy)
+    policy = _policy(options)
     if getattr(options, "until", None):
         policy = dataclasses.replace(policy, until=Until(options.until))
     encoding = ENCODINGS[options.encoding] if options.encoding else None
@@ -201,7 +214,7 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     with _progress(PROGRESS_MIN_FILES) as told:
-        judged, failures = judge_set(options.set, preset(options.policy), jobs=options.jobs, told=told)
+        judged, failures = judge_set(options.set, _policy(options), jobs=options.jobs, told=told)
     if judged:
         summary = summarise(judged)
         heading = title(summary, str(options.set), options.policy, shipped().version)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +20,7 @@ from amd.events import (
     Cause,
     Contradiction,
     Deadline,
-    EndedBy,
     Event,
-    GreetingEnded,
     Party,
     SpeechEnded,
     SpeechStarted,
@@ -33,7 +30,9 @@ from amd.events import (
     Verdict,
     Weight,
 )
+from amd.evidence import counted_from
 from amd.framing import HOP_SAMPLES
+from amd.greeting import Greeting
 from amd.hearing import Hearing, Moment
 from amd.model import Model, machine_probability, shipped
 from amd.policy import (
@@ -48,12 +47,7 @@ from amd.policy import (
     decide_on_tone,
     force,
 )
-
-_ENDED: Final[dict[EndedBy, SubState]] = {
-    EndedBy.BEEP: SubState.ENDED_BEEP,
-    EndedBy.SILENCE: SubState.ENDED_SILENCE,
-    EndedBy.OTHER: SubState.ENDED_OTHER,
-}
+from amd.ringing import Ringing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,19 +117,22 @@ class Detector:
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
         self._hearing = Hearing()
         self._verdict: Verdict | None = None
-        self._greeting_end: GreetingEnded | None = None
+        self._greeting = Greeting(policy)
+        self._ringing = Ringing(early_media=policy.early_media)
         self._contradicted: set[Party] = set()
-        self._ringing = False
         self._stop_at: int | None = None
         self._finished = False
         self._events: list[Event] = []
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict so far, with the sub-state as known now; None before there is any."""
-        if self._verdict is None or self._greeting_end is None or self._verdict.party is not Party.MACHINE:
+        """The verdict so far, with the sub-state as known now; None before there is any.
+
+        It is ``ended_beep`` from a machine's first beep on; ``GreetingEnded`` comes when no other beep follows.
+        """
+        if self._verdict is None or self._greeting.by is None:
             return self._verdict
-        return dataclasses.replace(self._verdict, sub_state=_ENDED[self._greeting_end.by])
+        return dataclasses.replace(self._verdict, sub_state=self._greeting.sub_state)
 
     @property
     def done(self) -> bool:
@@ -205,10 +202,11 @@ class Detector:
         if moment.ended is not None:
             self._tell_run_end(moment.ended, moment.known)
         if moment.started is not None:
-            self._ringing = False
+            self._ringing.answer(moment.started.on, self._hearing.tone_off)
             self._events.append(SpeechStarted(at_s=moment.started.on / RATE_HZ, known_s=known_s))
         for heard in moment.tones:
             self._take_tone(heard)
+        self._events += self._greeting.follow_beep(moment.now, moment.known, tone_off=self._hearing.tone_off)
         if moment.tick:
             self._tick(moment.now, moment.known)
         if self._observer is not None:
@@ -239,12 +237,13 @@ class Detector:
                 freqs_hz=heard.freqs_hz,
             )
         )
-        self._ringing = self._ringing or (heard.kind is ToneKind.RINGBACK and not self._hearing.spoken)
+        if heard.kind is ToneKind.RINGBACK:
+            self._ringing.hear(heard)
         decision = decide_on_tone(heard)
         if decision is not None:
             self._take(decision, at=heard.off, known=heard.known)
-        if heard.kind is ToneKind.BEEP:
-            self._end_greeting(EndedBy.BEEP, at=heard.off, known=heard.known)
+        if heard.kind is ToneKind.BEEP and self._is_machine:
+            self._greeting.hear_beep(heard.off)
 
     def _tick(self, now: int, known: int) -> None:
         """Decide on what is known at this moment, and look at the deadlines."""
@@ -252,21 +251,38 @@ class Detector:
             decision = self._decide(now)
             if decision is not None:
                 self._take(decision, at=known, known=known)
-        self._follow_greeting(now, known)
+        if self._is_machine and self._verdict is not None and self._verdict.final:
+            self._events += self._greeting.follow_silence(
+                now,
+                known,
+                answered=self._ringing.answered(self._hearing.tone_off),
+                spoke_off=self._hearing.cadence.last_off,
+                tone_off=self._hearing.tone_off,
+            )
         self._maybe_stop(known)
 
     def _decide(self, now: int) -> Decision | None:
         if not self._hearing.spoken:
             silent_s = (now - self._hearing.tone_off) / RATE_HZ
-            return decide_on_silence(self.policy, now / RATE_HZ, silent_s, ringing=self._ringing)
-        evidence = self._hearing.evidence(now)
+            return decide_on_silence(self.policy, now / RATE_HZ, silent_s, rang=self._ringing.rang)
+        evidence = self._evidence(now)
         decision = decide_on_speech(self.policy, evidence, self._model.weigh(evidence))
         if decision is not None and decision.deadline_s is None and self._hearing.tone_is_near(now):
             return None
         return decision
 
     def _weigh(self, now: int) -> tuple[Weight, ...]:
-        return self._model.weigh(self._hearing.evidence(now))
+        return self._model.weigh(self._evidence(now))
+
+    def _evidence(self, now: int) -> Samples:
+        """Evidence as of sample ``now``, its times counted from the answer."""
+        answered = self._ringing.answered(self._hearing.tone_off)
+        return counted_from(answered, self._hearing.evidence(now))
+
+    @property
+    def _is_machine(self) -> bool:
+        """Whether the verdict so far is a machine."""
+        return self._verdict is not None and self._verdict.party is Party.MACHINE
 
     @property
     def _may_be_contradicted(self) -> bool:
@@ -319,33 +335,15 @@ class Detector:
                 )
             )
 
-    def _follow_greeting(self, now: int, known: int) -> None:
-        """After a machine's verdict: has its greeting ended?"""
-        if self._verdict is None or not self._verdict.final or self._verdict.party is not Party.MACHINE:
-            return
-        silence_samples = round(self.policy.greeting_end_silence_s * RATE_HZ)
-        if now - max(self._hearing.cadence.last_off, self._hearing.tone_off) >= silence_samples:
-            self._end_greeting(EndedBy.SILENCE, at=self._hearing.cadence.last_off, known=known)
-        elif now >= self.policy.greeting_max_s * RATE_HZ and self._greeting_end is None:
-            limit_s = self.policy.greeting_max_s
-            known_s = known / RATE_HZ
-            self._events.append(Deadline(at_s=known_s, known_s=known_s, what="greeting_end", limit_s=limit_s))
-            self._end_greeting(EndedBy.OTHER, at=known, known=known)
-
-    def _end_greeting(self, by: EndedBy, *, at: int, known: int) -> None:
-        if self._greeting_end is None and self._verdict is not None and self._verdict.party is Party.MACHINE:
-            self._greeting_end = GreetingEnded(at_s=at / RATE_HZ, known_s=known / RATE_HZ, by=by)
-            self._events.append(self._greeting_end)
-
     def _maybe_stop(self, known: int) -> None:
         """Stop listening when nothing more is due."""
-        if self._verdict is None or not self._verdict.final:
+        if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:
             return
         since_s = self._verdict.known_s
-        if self.policy.until is Until.END and self._verdict.party is Party.MACHINE:
-            if self._greeting_end is None:
+        if self.policy.until is Until.END and self._is_machine:
+            if self._greeting.ended is None:
                 return
-            since_s = self._greeting_end.known_s
+            since_s = self._greeting.ended.known_s
         if known / RATE_HZ >= since_s + self.policy.watch_s:
             self._stop_at = known
 
@@ -359,14 +357,15 @@ class Detector:
             self._take_tone(tone)
         if self._verdict is None or not self._verdict.final:
             self._take(self._last_decision(heard), at=heard, known=heard)
-        self._end_greeting(EndedBy.OTHER, at=heard, known=heard)
+        if self._is_machine:
+            self._events += self._greeting.finish(heard)
 
     def _last_decision(self, heard: int) -> Decision:
         if self._hearing.spoken:
             return force(self.policy, self._weigh(heard), cause=Cause.AUDIO_ENDED)
         if self._hearing.n_frames == 0:
             return Decision(party=Party.UNSURE, cause=Cause.NO_AUDIO, probability=P_UNSURE, final=True)
-        if self._ringing:
+        if self._ringing.goes_on(heard, self._hearing.tone_off):
             party, state, p = Party.NETWORK, SubState.RINGBACK, P_SILENCE
             return Decision(party=party, cause=Cause.RINGBACK, probability=p, final=True, sub_state=state)
         return Decision(party=Party.SILENCE, cause=Cause.AUDIO_ENDED, probability=P_SILENCE, final=True)

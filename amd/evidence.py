@@ -16,8 +16,8 @@ TICK_FRAMES: Final = 6
 """Evidence is taken every 96 ms: about ten times a second."""
 
 DOCS: Final = {
-    "time_s": "since answer",
-    "onset_s": "from answer to the first speech",
+    "time_s": "since answer: the start of the audio, or, where it rang on, the end of ringback",
+    "onset_s": "from answer, as above, to the first speech",
     "since_onset_s": "since the first speech began",
     "speech_s": "speech so far, pauses within runs counted, pauses between runs not",
     "span_s": "from the first speech to the last speech so far",
@@ -29,6 +29,7 @@ DOCS: Final = {
 }
 """What each value means; the order is the order of the vector."""
 NAMES: Final = tuple(DOCS)
+_FROM_ANSWER: Final = tuple(NAMES.index(name) for name in ("time_s", "onset_s"))
 
 
 class EvidenceTaker:
@@ -66,3 +67,10 @@ class EvidenceTaker:
             "snr_db": self._snr_sum_db / max(1, self._n_active),
         }
         return np.array([values[name] for name in NAMES], dtype=np.float32)
+
+
+def counted_from(answer: int, vector: Samples) -> Samples:
+    """Count the times of evidence that is as of the audio's start from sample ``answer`` instead."""
+    counted = vector.copy()
+    counted[list(_FROM_ANSWER)] -= np.float32(answer / RATE_HZ)
+    return counted

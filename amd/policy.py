@@ -37,7 +37,8 @@ def _unit(unit: str, low: float, high: float) -> dict[str, Any]:
 class Policy:
     """A point on the curve of cost against delay.
 
-    Every field has a unit and a range; a value outside it raises `PolicyError`.
+    Every field has a unit and a range; a value outside it raises `PolicyError`. Waits count from answer: where the
+    audio starts, or, when it rings on, where ringback stops. Events keep counting from where the audio starts.
 
     Parameters
     ----------
@@ -68,8 +69,12 @@ class Policy:
         Without speech or tone, ``silence`` is provisional after the first and final after the second. Carriers
         have been seen to send 3-8 s of digital silence before a greeting, so the final one waits longer.
     ringback_max_s : float, 1 to 300 s
-        Ringback that still goes on this long after answer is ``network``: nobody answered. Another tone that
-        goes on as long, with nothing said, is ``unsure``.
+        Ringback that still goes on this long after the audio started is ``network``: nobody answered. Another
+        tone that goes on as long, with nothing said, is ``unsure``.
+    early_media : bool
+        The audio starts before the answer, while it may still ring. Waits then count from where ringback stops,
+        or from the first speech if none was heard; and silence before either is no verdict until
+        ``ringback_max_s``: it may be the time until it rings.
     watch_s : float, 0 to 60 s
         After the final verdict, listen this long for what contradicts it: most beeps after a pause that was
         taken for a person's come within it.
@@ -81,8 +86,8 @@ class Policy:
         A machine's greeting has ended when nothing followed it for this long: no beep will come, or it was
         missed. Beeps follow the greeting within 2 s as a rule, on some carriers within 6.
     greeting_max_s : float, 5 to 600 s
-        A greeting's end is awaited no longer than this after answer: a menu or an
-        endless announcement must not hold the line.
+        A greeting's end is awaited no longer than this after answer: a menu or an endless announcement must not
+        hold the line.
     """
 
     human_probability_min: float = field(default=0.70, metadata=_unit("probability", 0.5, 1))
@@ -96,6 +101,7 @@ class Policy:
     silence_early_s: float = field(default=5.0, metadata=_unit("s", 1, 60))
     silence_max_s: float = field(default=10.0, metadata=_unit("s", 1, 60))
     ringback_max_s: float = field(default=45.0, metadata=_unit("s", 1, 300))
+    early_media: bool = field(default=False, metadata=_unit("", 0, 0))
     watch_s: float = field(default=5.0, metadata=_unit("s", 0, 60))
     contradiction_probability_min: float = field(default=0.97, metadata=_unit("probability", 0.5, 1))
     until: Until = field(default=Until.VERDICT, metadata=_unit("", 0, 0))
@@ -105,9 +111,10 @@ class Policy:
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if entry.name == "until":
-                if not isinstance(value, Until):
-                    raise PolicyError(f"until={value!r} must be an amd.Until")
+            if entry.name in _CHOICES:
+                kind, need = _CHOICES[entry.name]
+                if not isinstance(value, kind):
+                    raise PolicyError(f"{entry.name}={value!r} must be {need}")
             elif value is not None or entry.name != "early_probability_min":
                 _check_range(entry.name, value, entry.metadata)
         if self.silence_early_s > self.silence_max_s:
@@ -126,6 +133,13 @@ class Policy:
             raise PolicyError(
                 f"early_probability_min={self.early_probability_min} must not exceed what a final verdict needs"
             )
+
+
+_CHOICES: Final[dict[str, tuple[type, str]]] = {
+    "early_media": (bool, "True or False"),
+    "until": (Until, "an amd.Until"),
+}
+"""The fields that are no numbers: their type, and what an error says of it."""
 
 
 def _check_range(name: str, value: object, metadata: Any) -> None:
@@ -197,15 +211,24 @@ P_SILENCE: Final = 0.9
 """What hearing nothing is worth: most such calls stay silent, some are people who wait to be spoken to."""
 P_UNSURE: Final = 0.5
 
+RING_GAP_MAX_S: Final = 6.0
+"""Once it rang, silence up to this may lie between two rings: 5 s in Sweden, the longest, and a fifth more."""
+DOUBLE_BEEP_GAP_S: Final = 0.3
+"""A beep that follows another within this belongs to it: doubles seen have gaps of 60 to 250 ms."""
+DOUBLE_BEEP_WAIT_S: Final = DOUBLE_BEEP_GAP_S + 0.1
+"""So long it takes to know that none follows: the gap, and the 96 ms after which a tone is known to sound."""
+
 TONE_DECISIONS: Final[dict[ToneKind, tuple[Party, Cause, SubState | None]]] = {
     ToneKind.SIT: (Party.NETWORK, Cause.SIT, None),
     ToneKind.BUSY: (Party.NETWORK, Cause.BUSY, SubState.BUSY),
     ToneKind.REORDER: (Party.NETWORK, Cause.REORDER, SubState.REORDER),
+    ToneKind.DIAL_TONE: (Party.NETWORK, Cause.DIAL_TONE, SubState.DIAL_TONE),
     ToneKind.FAX_CNG: (Party.FAX, Cause.FAX_TONE, None),
     ToneKind.FAX_CED: (Party.FAX, Cause.FAX_TONE, None),
     ToneKind.BEEP: (Party.MACHINE, Cause.BEEP, SubState.ENDED_BEEP),
 }
-"""Tones that decide a call by themselves. Ringback does not: it says that nobody answered yet."""
+"""Tones that decide a call by themselves. Ringback does not: it says that nobody answered yet. Nor does a key's
+tone: people press keys, and so do machines."""
 
 
 def decide_on_tone(heard: Heard) -> Decision | None:
@@ -240,27 +263,35 @@ def decide_on_speech(policy: Policy, evidence: Samples, weights: tuple[Weight, .
     return None
 
 
-def decide_on_silence(policy: Policy, time_s: float, silent_s: float, *, ringing: bool) -> Decision | None:
+def still_rings(silent_s: float, *, rang: bool) -> bool:
+    """Whether it may still ring ``silent_s`` after the last tone: longer pauses lie between no two rings."""
+    return rang and silent_s < RING_GAP_MAX_S
+
+
+def decide_on_silence(policy: Policy, time_s: float, silent_s: float, *, rang: bool) -> Decision | None:
     """What hearing no speech decides, if it does.
 
     Parameters
     ----------
     policy : Policy
     time_s, silent_s : float
-        Since answer; and since the last tone ended, or since answer when there was none.
-    ringing : bool
-        Ringback was heard, and may go on.
+        Since the audio started; and since the last tone ended, or since the audio started when there was none.
+    rang : bool
+        Ringback was heard: that is the tone which ended, or goes on.
     """
+    rings = still_rings(silent_s, rang=rang)
+    may_ring_yet = policy.early_media and not rang and time_s < policy.ringback_max_s
     final = silent_s >= policy.silence_max_s
-    if final or (silent_s >= policy.silence_early_s and not ringing):
+    if (final or silent_s >= policy.silence_early_s) and not rings and not may_ring_yet:
         return Decision(party=Party.SILENCE, cause=Cause.NO_SPEECH, probability=P_SILENCE, final=final)
-    if time_s >= policy.ringback_max_s and silent_s < min(time_s, policy.silence_early_s):
+    tone_goes_on = not rang and silent_s < min(time_s, policy.silence_early_s)
+    if time_s >= policy.ringback_max_s and (rings or tone_goes_on):
         return Decision(
-            party=Party.NETWORK if ringing else Party.UNSURE,
-            cause=Cause.RINGBACK if ringing else Cause.DEADLINE,
-            probability=P_TONE if ringing else P_UNSURE,
+            party=Party.NETWORK if rings else Party.UNSURE,
+            cause=Cause.RINGBACK if rings else Cause.DEADLINE,
+            probability=P_TONE if rings else P_UNSURE,
             final=True,
-            sub_state=SubState.RINGBACK if ringing else None,
+            sub_state=SubState.RINGBACK if rings else None,
             deadline_s=policy.ringback_max_s,
             deadline="verdict",
         )

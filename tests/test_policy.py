@@ -13,7 +13,10 @@ from amd.errors import PolicyError
 from amd.events import SUB_STATES, Cause, Party, SubState, ToneKind, Weight
 from amd.evidence import NAMES
 from amd.policy import (
+    DOUBLE_BEEP_GAP_S,
+    DOUBLE_BEEP_WAIT_S,
     PRESETS,
+    RING_GAP_MAX_S,
     TONE_DECISIONS,
     Policy,
     Until,
@@ -25,7 +28,7 @@ from amd.policy import (
 )
 
 FIELDS = {field.name: field for field in dataclasses.fields(Policy)}
-NUMBERS = [name for name in FIELDS if name != "until"]
+NUMBERS = [name for name in FIELDS if name not in ("until", "early_media")]
 SECONDS = [name for name in NUMBERS if name.endswith("_s")]
 PROBABILITIES = [name for name in NUMBERS if "probability" in name]
 
@@ -117,6 +120,12 @@ def test_an_int_is_a_number():
 def test_until_must_be_an_until(value):
     with pytest.raises(PolicyError, match=r"until=.* must be an amd\.Until"):
         Policy(until=value)
+
+
+@pytest.mark.parametrize("value", [1, 0, None, "yes"])
+def test_early_media_is_true_or_false(value):
+    with pytest.raises(PolicyError, match=rf"early_media={value!r} must be True or False"):
+        Policy(early_media=value)
 
 
 @pytest.mark.parametrize(
@@ -260,8 +269,8 @@ def test_an_early_verdict_is_provisional_and_needs_its_probability_and_for_a_hum
     assert decided(dataclasses.replace(policy, early_probability_min=None), 0.6001) is None
 
 
-def silent(policy, time_s, silent_s, *, ringing=False):
-    return decide_on_silence(policy, time_s, silent_s, ringing=ringing)
+def silent(policy, time_s, silent_s, *, rang=False):
+    return decide_on_silence(policy, time_s, silent_s, rang=rang)
 
 
 def test_silence_is_provisional_then_final():
@@ -276,11 +285,36 @@ def test_silence_is_provisional_then_final():
 
 def test_ringback_that_goes_on_to_its_limit_is_the_network():
     policy = Policy(ringback_max_s=45.0)
-    assert silent(policy, 44.999, 1.0, ringing=True) is None
-    found = silent(policy, 45.0, 1.0, ringing=True)
+    assert silent(policy, 44.999, 1.0, rang=True) is None
+    found = silent(policy, 45.0, 1.0, rang=True)
     assert (found.party, found.sub_state, found.cause) == (Party.NETWORK, SubState.RINGBACK, Cause.RINGBACK)
     assert (found.final, found.deadline_s) == (True, 45.0)
-    assert silent(policy, 20.0, 10.0, ringing=True).party is Party.SILENCE  # it rang, then nothing did
+    assert silent(policy, 20.0, 10.0, rang=True).party is Party.SILENCE  # it rang, then nothing did
+
+
+def test_the_pause_between_two_rings_is_no_silence_and_a_longer_one_ends_the_ringing():
+    policy = Policy(silence_early_s=1.0, silence_max_s=2.0, ringback_max_s=30.0)
+    assert silent(policy, 20.0, 5.999, rang=True) is None
+    assert silent(policy, 30.0, 5.999, rang=True).sub_state is SubState.RINGBACK
+    assert silent(policy, 20.0, 6.0, rang=True).party is Party.SILENCE
+    patient = Policy(silence_early_s=20.0, silence_max_s=20.0, ringback_max_s=30.0)
+    assert silent(patient, 30.0, 6.0, rang=True) is None  # it rang until 24 s: somebody may have answered
+    assert silent(patient, 44.0, 20.0, rang=True).party is Party.SILENCE
+
+
+def test_in_early_media_silence_before_any_ring_waits_as_long_as_ringing_would():
+    policy = Policy(silence_early_s=5.0, silence_max_s=10.0, ringback_max_s=45.0, early_media=True)
+    assert silent(policy, 44.999, 44.999) is None
+    found = silent(policy, 45.0, 45.0)
+    assert (found.party, found.cause, found.final) == (Party.SILENCE, Cause.NO_SPEECH, True)
+    assert silent(policy, 45.0, 1.0).party is Party.UNSURE
+    assert not silent(policy, 30.0, 7.0, rang=True).final  # it rang, and stopped: as without early media
+    assert silent(policy, 30.0, 10.0, rang=True).final
+
+
+def test_the_waits_for_silence_and_for_beeps_outlast_what_they_wait_for():
+    assert RING_GAP_MAX_S >= 1.1 * 5.0  # Sweden
+    assert DOUBLE_BEEP_GAP_S < DOUBLE_BEEP_WAIT_S < FIELDS["greeting_end_silence_s"].metadata["low"]
 
 
 def test_a_tone_without_a_meaning_that_never_ends_is_unsure_at_the_limit():
@@ -327,7 +361,7 @@ def test_a_sit_decides_for_the_network_with_its_category(sub_state):
 
 def test_ringback_alone_decides_nothing_and_every_other_tone_does():
     assert decide_on_tone(heard(ToneKind.RINGBACK)) is None
-    assert set(TONE_DECISIONS) == set(ToneKind) - {ToneKind.RINGBACK}
+    assert set(TONE_DECISIONS) == set(ToneKind) - {ToneKind.RINGBACK, ToneKind.DTMF}
 
 
 def test_a_tone_never_gives_a_sub_state_that_its_party_does_not_have():

@@ -92,12 +92,26 @@ class Cadence:
             self.run = None
         return ended
 
-    def retract(self, index: int, since: int) -> None:
-        """Take back what was counted as speech from sample ``since`` to frame ``index``: it was a tone."""
+    def retract(self, index: int, since: int) -> Run | None:
+        """Take back what was counted as speech from sample ``since`` to frame ``index``: it was a tone.
+
+        Returns
+        -------
+        Run or None
+            The run of which nothing is left, if there was one: of no length, and not counted any more.
+        """
         n_frames = (frame_end_sample(index) - since) // HOP_SAMPLES + 1
         self._voiced_mask &= ~((1 << n_frames) - 1)
-        if self.run is not None and self.run.off > since:
+        if self.run is None or self.run.off <= since:
+            return None
+        if self.run.on < since - LEAD_FRAMES * HOP_SAMPLES:
             self.run = Run(on=self.run.on, off=max(self.run.on, since))
+            return None
+        gone, self.run = Run(on=self.run.on, off=self.run.on), None
+        self.n_runs -= 1
+        if self.n_runs == 0:
+            self.first_on = None
+        return gone
 
     def _maybe_start(self, index: int) -> bool:
         if self._voiced_mask.bit_count() < CONFIRM_VOICED_FRAMES:

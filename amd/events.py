@@ -1,7 +1,8 @@
 """The vocabulary: who answered, why we think so, and the events a call produces.
 
-Every time is in seconds from answer. An event says when the thing happened (``at_s``) and when it could be
-known (``known_s``); ``known_s`` never exceeds the audio that was fed.
+Every time is in seconds from answer; in early media, where the audio starts before it, from the start of the
+audio. An event says when the thing happened (``at_s``) and when it could be known (``known_s``); ``known_s`` never
+exceeds the audio that was fed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class SubState(StrEnum):
     BUSY = "busy"
     REORDER = "reorder"
     RINGBACK = "ringback"
+    DIAL_TONE = "dial_tone"
 
 
 SUB_STATES: dict[Party, frozenset[SubState]] = {
@@ -56,6 +58,7 @@ SUB_STATES: dict[Party, frozenset[SubState]] = {
             SubState.BUSY,
             SubState.REORDER,
             SubState.RINGBACK,
+            SubState.DIAL_TONE,
         }
     ),
     Party.SILENCE: frozenset(),
@@ -80,6 +83,8 @@ class Cause(StrEnum):
     REORDER = "reorder"
     RINGBACK = "ringback"
     """Ringback and nothing else: not answered yet."""
+    DIAL_TONE = "dial_tone"
+    """An exchange waits for digits: whoever was there has hung up."""
     NO_SPEECH = "no_speech"
     """Nobody and nothing spoke in the time allowed."""
     NO_AUDIO = "no_audio"
@@ -97,6 +102,8 @@ class ToneKind(StrEnum):
     SIT = "sit"
     FAX_CNG = "fax_cng"
     FAX_CED = "fax_ced"
+    DTMF = "dtmf"
+    DIAL_TONE = "dial_tone"
     RINGBACK = "ringback"
     BUSY = "busy"
     REORDER = "reorder"

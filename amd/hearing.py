@@ -103,6 +103,7 @@ class Hearing:
             facts.second_hz.tolist(),
             facts.peak_share.tolist(),
             facts.pair_share.tolist(),
+            facts.clarity.tolist(),
             strict=True,
         )
         for index, row in enumerate(rows, first):
@@ -126,21 +127,25 @@ class Hearing:
         second_hz: float,
         peak_share: float,
         pair_share: float,
+        clarity: float,
     ) -> Moment:
         """Take one frame through every floor."""
         known = frame_known_sample(index)
-        tonal, ended_tone = self._tones.step(
+        ended_tone = self._tones.step(
             index,
             level_db=level_db,
             peak_hz=peak_hz,
             second_hz=second_hz,
             peak_share=peak_share,
             pair_share=pair_share,
+            clarity=clarity,
         )
-        sounding = self._tones.sounding(index) if tonal else None
+        sounding = self._tones.sounding()
+        tonal = sounding is not None
         activity = self._speech.step(level_db, bands_db, voicing, tonal=tonal)
+        gone = None
         if ended_tone is not None and is_generated(ended_tone):
-            self.cadence.retract(index, ended_tone.on)
+            gone = self.cadence.retract(index, ended_tone.on)
             self.tone_off = ended_tone.off
         if sounding is not None:
             self.tone_off = sounding.off
@@ -148,14 +153,19 @@ class Hearing:
         self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
         started, ended_run = self.cadence.step(index, active=activity.active, voiced=activity.voiced, hold=pending)
         heard = self._progress.step(
-            now=known, ended=ended_tone, sounding=sounding, pending=pending, spoken=self.spoken
+            now=known,
+            ended=ended_tone,
+            begun=self._tones.begun,
+            sounding=sounding,
+            pending=pending,
+            spoken=self.spoken,
         )
         self.tone_off = max(self.tone_off, *(tone.off for tone in heard)) if heard else self.tone_off
         return Moment(
             now=frame_end_sample(index),
             known=known,
             started=self.cadence.run if started else None,
-            ended=ended_run,
+            ended=ended_run or gone,
             tones=tuple(heard),
             tick=index % TICK_FRAMES == TICK_FRAMES - 1,
             level_db=level_db,

@@ -7,9 +7,7 @@ carried it. The file names its version and its evidence, and carries a checksum 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +20,7 @@ from amd.audio import Samples
 from amd.errors import ModelError
 from amd.events import Weight
 from amd.evidence import NAMES
+from amd.models import content_of
 
 SHIPPED: Final = "cadence-1.json"
 FORMAT: Final = "amd additive model 1"
@@ -80,12 +79,6 @@ def machine_probability(weights: tuple[Weight, ...]) -> float:
     return 0.5 * (1.0 + math.tanh(log_odds / 2))  # the logistic function; this form does not overflow
 
 
-def checksum(content: dict[str, Any]) -> str:
-    """SHA-256 of a model's content (all but the checksum itself), as canonical JSON."""
-    kept = {name: value for name, value in content.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def parse(text: str) -> Model:
     """Read a model from JSON text.
 
@@ -95,15 +88,7 @@ def parse(text: str) -> Model:
         If the text is not such a model, was changed since its checksum was taken, or names evidence that this
         version does not take.
     """
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelError(f"the model is not JSON: {error}") from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise ModelError(f"the model's format is {found!r}, need {FORMAT!r}: another version's file?")
-    if content.get("sha256") != checksum(content):
-        raise ModelError("the model's checksum does not fit its content: edited by hand, or cut short?")
+    content = content_of(text, FORMAT)
     try:
         curves = tuple(map(_curve, content["curves"]))
         return Model(

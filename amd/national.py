@@ -77,4 +77,5 @@ PATTERNS: Final = (
     _reorder("SE", (425,), 0.25, 0.75),
     _reorder("RU", (425,), 0.175, 0.175),
     _reorder("CN", (450,), 0.7, 0.7),
+    _row(ToneKind.FAX_CNG, "ITU-T T.30", (1100,), 0.5, 3.0, n_tones=2),
 )

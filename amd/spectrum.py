@@ -33,6 +33,9 @@ LAG_MAX_SAMPLES: Final = 100
 """Voices from 80 to 400 Hz: beyond lag 100 a 32 ms window holds too little of a period pair."""
 _LOBE_BINS: Final = 2
 """A Hann window's main lobe reaches two bins to either side of a tone."""
+_WIDE_BINS: Final = 5
+"""A tone that sweeps by 5 kHz a second, or whose phase a lost packet breaks, stays within 156 Hz of its peak."""
+_HARMONICS: Final = (2, 3, 4)
 
 _WINDOW: Final = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)).astype(np.float32)
 _POWER_SCALE: Final = np.float32(2.0 / (FRAME_SAMPLES * float(np.sum(_WINDOW.astype(np.float64) ** 2))))
@@ -62,6 +65,9 @@ class FrameFacts:
         Frequencies of the strongest spectral peak and of the strongest one well apart from it.
     peak_share, pair_share : float32
         Share of the power that lies in the strongest peak, and in both.
+    clarity : float32
+        How much of the power one generated tone can explain: the most of both peaks, of a wider neighbourhood
+        of the strongest one (a sweep), and of it with its harmonics.
     """
 
     level_db: Floats
@@ -72,6 +78,7 @@ class FrameFacts:
     second_hz: Floats
     peak_share: Floats
     pair_share: Floats
+    clarity: Floats
 
 
 class SpectrumAnalyser:
@@ -89,7 +96,7 @@ class SpectrumAnalyser:
         bands = np.add.reduceat(power, BAND_EDGES_BINS[:-1], axis=1)
         total = np.sum(bands, axis=1)
         voicing, pitch_hz = self._periodicity(power)
-        peak_hz, peak_share, second_hz, pair_share = _peaks(power, total)
+        peak_hz, peak_share, second_hz, pair_share, clarity = _peaks(power, total)
         return FrameFacts(
             level_db=_decibels(total),
             bands_db=_decibels(bands),
@@ -99,6 +106,7 @@ class SpectrumAnalyser:
             second_hz=second_hz,
             peak_share=peak_share,
             pair_share=pair_share,
+            clarity=clarity,
         )
 
     def _periodicity(self, power: Floats) -> tuple[Floats, Floats]:
@@ -119,17 +127,31 @@ def _decibels(power: Floats) -> Floats:
     return np.float32(10) * np.log10(np.maximum(power, floor))
 
 
-def _peaks(power: Floats, total: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Frequencies of the two strongest peaks, the first one's share of the power, and the share of both."""
+def _peaks(power: Floats, total: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Frequencies of the two strongest peaks, the first one's share of the power, the share of both, clarity."""
     safe_total = np.maximum(total, np.float32(1e-20))
     first_hz, first_power, first_bins = _strongest(power)
     rest = power.copy()
     lobe = first_bins[:, None] + np.arange(-_LOBE_BINS - 1, _LOBE_BINS + 2)
     np.put_along_axis(rest, lobe, 0, axis=1)
     second_hz, second_power, _ = _strongest(rest)
-    first_share = np.divide(first_power, safe_total, dtype=np.float32)
-    both_share = first_share + np.divide(second_power, safe_total, dtype=np.float32)
-    return first_hz, first_share, second_hz, both_share
+    comb = first_power.copy()
+    for order in _HARMONICS:
+        bins = np.minimum(np.rint(first_hz * np.float32(order / BIN_HZ)).astype(np.intp), END_BIN + _LOBE_BINS)
+        comb += _around(power, bins, _LOBE_BINS)
+    both = first_power + second_power
+    most = np.maximum(np.maximum(both, comb), _around(power, first_bins, _WIDE_BINS))
+    first_share, both_share, clarity = (
+        np.divide(part, safe_total, dtype=np.float32) for part in (first_power, both, most)
+    )
+    return first_hz, first_share, second_hz, both_share, clarity
+
+
+def _around(power: Floats, bins: Bins, n_bins: int) -> Floats:
+    """Power within so many bins of one bin a row; there is none outside the telephone band."""
+    lobe = bins[:, None] + np.arange(-n_bins, n_bins + 1)
+    found: Floats = np.sum(np.take_along_axis(power, lobe, axis=1), axis=1, dtype=np.float32)
+    return found
 
 
 def _strongest(power: Floats) -> tuple[Floats, Floats, Bins]:

@@ -37,6 +37,10 @@ FLOOR_KNOWN_FRAMES: Final = 32
 BELOW_PEAK_MAX_DB: Final = 18.0
 """Frames this far below the loudest recent speech are other voices, its echo or the room: of 15 to 32 dB, what
 found the most greeting ends in composed calls with babble and lost the fewest without."""
+TONE_KNOWN_FRAMES: Final = 14
+"""A tone is known 4 to 12 frames after it began, and frames before it hold some of it."""
+TONE_EDGE_FRAMES: Final = 3
+"""Frames that hold the end of a tone."""
 PEAK_DECAY_DB: Final = 0.03
 """Per frame: about 2 dB a second."""
 SYLLABLE_SMOOTHING: Final = 0.15
@@ -68,6 +72,8 @@ class SpeechTracker:
         self._peak_db = SPEECH_LEVEL_MIN_DB
         self._syllable_db = SPEECH_LEVEL_MIN_DB
         self._syllable_peak_db = SPEECH_LEVEL_MIN_DB
+        self._before_tone: list[tuple[float, float, float]] = []
+        self._since_tone_frames = TONE_EDGE_FRAMES
 
     def step(self, level_db: float, bands_db: list[float], voicing: float, *, tonal: bool) -> Activity:
         """Judge the next frame.
@@ -98,10 +104,25 @@ class SpeechTracker:
         active = loud and (voiced or snr_db >= ACTIVE_SNR_DB)
         self._peak_db -= PEAK_DECAY_DB
         self._syllable_peak_db -= PEAK_DECAY_DB
-        if voiced and not tonal:
+        self._forget_tone(tonal=tonal)
+        if voiced and self._since_tone_frames >= TONE_EDGE_FRAMES:
             self._peak_db = max(self._peak_db, level_db)
             self._syllable_peak_db = max(self._syllable_peak_db, self._syllable_db)
         return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=max(floor))
+
+    def _forget_tone(self, *, tonal: bool) -> None:
+        """Go back to the voice's levels from before a tone: its first frames were taken for voice."""
+        if tonal and self._before_tone:
+            peak_db, syllable_peak_db, syllable_db = self._before_tone[0]
+            self._peak_db = min(self._peak_db, peak_db)
+            self._syllable_peak_db = min(self._syllable_peak_db, syllable_peak_db)
+            self._syllable_db = min(self._syllable_db, syllable_db)
+        if tonal:
+            self._since_tone_frames = 0
+            return
+        self._since_tone_frames += 1
+        levels = (self._peak_db, self._syllable_peak_db, self._syllable_db)
+        self._before_tone = [*self._before_tone[-(TONE_KNOWN_FRAMES - 1) :], levels]
 
     def _follow(self, bands_db: list[float]) -> None:
         """Smooth the bands and move the sliding minimum on."""

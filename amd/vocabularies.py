@@ -78,6 +78,7 @@ _CONNECT: Final[dict[State, str]] = {
     (Party.NETWORK, SubState.BUSY): "SIT_TONE_BUSY",
     (Party.NETWORK, SubState.REORDER): "SIT_TONE_BUSY",
     (Party.NETWORK, SubState.RINGBACK): "AMD_UNANSWERED",
+    (Party.NETWORK, SubState.DIAL_TONE): "AMD_UNRESOLVED",
     (Party.SILENCE, None): "AMD_UNRESOLVED",
     (Party.UNSURE, None): "AMD_UNRESOLVED",
 }

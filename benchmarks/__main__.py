@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import accuracy, readme, tones
+from benchmarks.tones import fit
 
 
 def main() -> None:
@@ -24,6 +25,16 @@ def main() -> None:
     beeps.add_argument("--clips", type=Path, metavar="FOLDER", help="tone-free clips, with clips.csv")
     beeps.set_defaults(
         run=lambda options: tones.run(seed=options.seed, out=options.out, quick=options.quick, clips=options.clips)
+    )
+    fitting = commands.add_parser(
+        "fit-beeps", help="fit the trees that tell beeps from voices (needs scikit-learn)"
+    )
+    fitting.add_argument("--clips", type=Path, default=tones.CLIPS, metavar="FOLDER", help="clips of real voices")
+    fitting.add_argument("--seed", type=int, default=7000, metavar="N", help="of the beeps (default 7000)")
+    fitting.add_argument("--tasks", type=int, default=45, metavar="N", help="times 40 beeps a codec (default 45)")
+    fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the trees as JSON")
+    fitting.set_defaults(
+        run=lambda options: fit.run(options.clips, options.out, seed=options.seed, n_tasks=options.tasks)
     )
     options = parser.parse_args()
     options.run(options)

@@ -61,6 +61,19 @@ def silence(seconds: float) -> Floats:
     return np.zeros(size(seconds))
 
 
+def swept(low_hz: float, high_hz: float, seconds: float, level_db: float = -20.0) -> Floats:
+    """A sine that goes from one frequency to the other at an even pace."""
+    turns = np.cumsum(np.linspace(low_hz, high_hz, size(seconds))) / RATE_HZ
+    return np.sqrt(2) * 10 ** (level_db / 20) * np.sin(2 * np.pi * turns)
+
+
+def harmonics(freqs_hz: Sequence[float], overtones: float, seconds: float, level_db: float = -20.0) -> Floats:
+    """A tone whose further frequencies have ``overtones`` times the amplitude of its first."""
+    down_db = 20 * np.log10(overtones)
+    waves = [tone([hz], seconds, level_db + (down_db if order else 0)) for order, hz in enumerate(freqs_hz)]
+    return np.sum(waves, axis=0)
+
+
 def pulses(pitch_hz: Floats) -> Floats:
     """A pulse each time that the phase of ``pitch_hz`` (one value per sample) passes a whole turn."""
     turns = np.floor(np.cumsum(pitch_hz) / RATE_HZ)
@@ -144,21 +157,30 @@ def facts_of(samples: Floats) -> FrameFacts:
     return SpectrumAnalyser().feed(Framer().feed(float32(samples)))
 
 
+TONE_FACTS = ("level_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
+
+
+def runs_of(samples: Floats) -> list[Tone]:
+    """Everything like a tone in ``samples``, what their end cut off included."""
+    facts, tracker = facts_of(samples), ToneTracker()
+    rows = zip(*(getattr(facts, name).tolist() for name in TONE_FACTS), strict=True)
+    found = [tracker.step(index, **dict(zip(TONE_FACTS, row, strict=True))) for index, row in enumerate(rows)]
+    return [tone for tone in (*found, tracker.finish(facts.level_db.size)) if tone is not None]
+
+
 def tones_of(samples: Floats) -> list[Tone]:
-    """The steady tones that end within ``samples``."""
-    facts, tracker, found = facts_of(samples), ToneTracker(), []
-    for index in range(facts.level_db.size):
-        _, ended = tracker.step(
-            index,
-            level_db=float(facts.level_db[index]),
-            peak_hz=float(facts.peak_hz[index]),
-            second_hz=float(facts.second_hz[index]),
-            peak_share=float(facts.peak_share[index]),
-            pair_share=float(facts.pair_share[index]),
-        )
-        if ended is not None:
-            found.append(ended)
-    return found
+    """Those of them that stood still."""
+    return [tone for tone in runs_of(samples) if tone.steady]
+
+
+def steady_tone(**changes: Any) -> Tone:
+    """A tone of 0.3 s as it is measured in near silence, but for what is changed."""
+    place = {"on": 8000, "off": 10_400, "known": 10_800, "freqs_hz": (1000.0,), "steady": True, "n_frames": 17}
+    power = {"level_db": -20.0, "clarity": 0.99, "clarity_min": 0.98, "spread_db": 0.1, "second_db": -30.0}
+    course = {"sweep_hz_s": 0.5, "wander_hz": 0.5, "wander_max_hz": 0.5, "gaps": 0.0}
+    edges = {"attack_frames": 1, "release_frames": 1}
+    sides = dict.fromkeys(("rise_db", "fall_db", "rise_near_db", "fall_near_db"), 40.0)
+    return Tone(**{**place, **power, **course, **edges, **sides, **changes})
 
 
 def state_size(thing: object) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from amd.callprogress import DIAL_MIN_S
 from benchmarks import tones
 from benchmarks.peers import desa2, fft_peak
 from benchmarks.tones import judge, line, report, signals, suite
@@ -19,6 +20,7 @@ TRIAL = suite.Trial(
     loss=0.0,
     level_db=-20.0,
     background="noise",
+    after="noise",
     spans_s=((1.0, 1.4),),
     freqs_hz=(1000.0,),
     samples=np.zeros(16000),
@@ -82,6 +84,8 @@ def test_every_beep_lies_where_its_truth_says():
             margin = round(trial.spans_s[0][0] * 8000) - 400
             level_db = 10 * np.log10(power[inside].mean())
             assert level_db == pytest.approx(trial.level_db, abs=1.5)
+            if trial.after == "speech":  # which is never nearer than a breath
+                inside[round((trial.spans_s[-1][1] + 0.09) * 8000) :] = True
             assert 10 * np.log10(power[margin:][~inside[margin:]].mean() + 1e-12) < level_db - 15
 
 
@@ -89,6 +93,97 @@ def test_every_beep_lies_where_its_truth_says():
 def test_a_sit_is_as_long_as_its_tones(name):
     _, _, lengths_s = signals.SITS[name]
     assert signals.sit(name).size == pytest.approx(8000 * sum(lengths_s), abs=2)
+
+
+def spectrum_peaks_hz(samples, low_hz, high_hz):
+    """Where most of the power of each half of a band lies, as finely as 1 Hz."""
+    power = np.abs(np.fft.rfft(samples * np.hanning(samples.size), 8000)) ** 2
+    return low_hz + int(np.argmax(power[low_hz:1075])), 1075 + int(np.argmax(power[1075:high_hz]))
+
+
+def q24(digit):
+    row, column = divmod(signals.DTMF_DIGITS.index(digit), 4)
+    return signals.DTMF_ROWS_HZ[row], signals.DTMF_COLUMNS_HZ[column]
+
+
+@pytest.mark.parametrize("digit", signals.DTMF_DIGITS)
+def test_a_key_is_what_q24_says_that_a_receiver_must_take(digit):
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        made = signals.dtmf(digit, rng)
+        assert 0.04 <= made.size / 8000 <= 0.12
+        found_hz = spectrum_peaks_hz(made, 600, 1800)
+        assert found_hz == pytest.approx(q24(digit), rel=0.015 + 0.012)  # 40 ms tell 10 Hz from another
+    assert not np.array_equal(signals.dtmf(digit, rng), signals.dtmf(digit, rng))
+
+
+@pytest.mark.parametrize("digit", signals.DTMF_DIGITS)
+def test_what_is_nearly_a_key_is_off_in_one_frequency(digit):
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        found_hz = spectrum_peaks_hz(signals.no_dtmf(digit, rng), 600, 1800)
+        off = sorted(abs(hz / due_hz - 1) for hz, due_hz in zip(found_hz, q24(digit), strict=True))
+        assert off[0] < 0.008
+        assert 0.03 < off[1] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("freqs_hz", "named"),
+    [
+        ((350.0, 440.0), True),
+        ((697.0, 1209.0), True),
+        ((720.0, 1209.0), True),  # 3.3 % off
+        ((730.0, 1209.0), False),
+        ((1209.0, 697.0), False),
+        ((440.0,), False),
+        ((600.0, 1000.0), False),
+    ],
+)
+def test_a_pair_that_has_a_name_is_no_beep(freqs_hz, named):
+    assert signals.is_named(freqs_hz) == named
+
+
+@pytest.mark.parametrize(
+    ("hz", "length_s", "is_progress"),
+    [(425.0, 0.3, True), (505.0, 0.3, False), (360.0, 0.3, False), (1100.0, 0.5, True), (1100.0, 0.2, False)],
+)
+def test_what_may_be_ringback_or_a_calling_fax_is_known(hz, length_s, is_progress):
+    assert signals.is_progress((hz,), length_s) == is_progress
+
+
+@pytest.mark.parametrize("kind", signals.BEEP_KINDS)
+def test_a_beep_is_what_its_truth_says_and_never_another_signal(kind):
+    rng = np.random.default_rng([3, signals.BEEP_KINDS.index(kind)])
+    for after_speech in (True, False) * 30:
+        made, spans_s, freqs_hz = signals.beep(kind, rng, after_speech=after_speech)
+        assert len(spans_s) == (2 if kind == "double" else 1)
+        assert len(freqs_hz) == {"two-tone": 2, "harmonics": 3}.get(kind, 1)
+        assert not signals.is_named(freqs_hz)
+        assert all(0 <= on_s < off_s <= made.size / 8000 for on_s, off_s in spans_s)
+        assert after_speech or not signals.is_progress(freqs_hz, spans_s[0][1] - spans_s[0][0])
+    ratios = [signals._beep("swept", rng)[2] for _ in range(5)]
+    assert all(350 <= hz <= 3400 for (hz,) in ratios)
+
+
+def test_beeps_that_a_voice_follows_say_so_and_are_not_every_one():
+    tasks = [suite.Task(family="beep", codec="ulaw", repeat=repeat, seed=4) for repeat in range(2)]
+    after = [trial.after for task in tasks for trial in suite.trials(task)]
+    assert set(after) == {"noise", "speech"}
+    assert 0.05 < np.mean([one == "speech" for one in after]) < 0.3
+
+
+def test_the_suite_has_every_key_every_family_and_a_dial_tone():
+    made = suite.trials(suite.Task(family="signal", codec="alaw", repeat=0, seed=4))
+    assert {trial.family for trial in made} == set(suite.FAMILIES)
+    expected = {"dtmf": "dtmf", "nearly dtmf": "no dtmf"}
+    for family, due in expected.items():
+        of_family = [trial for trial in made if trial.family == family]
+        assert [trial.kind for trial in of_family] == list(signals.DTMF_DIGITS)
+        assert {trial.expected for trial in of_family} == {due}
+    dial = [trial for trial in made if trial.family == "dial tone"]
+    assert dial
+    assert {trial.expected for trial in dial} == {"dial_tone"}
+    assert all(trial.spans_s[0][1] - trial.spans_s[0][0] > DIAL_MIN_S + 0.5 for trial in dial)
 
 
 @pytest.mark.parametrize("codec", line.SOUNDFILE_CODECS)
@@ -141,6 +236,18 @@ def test_a_sit_counts_only_with_its_category(monkeypatch):
     assert not judged(monkeypatch, reported(1.0, 1.3, kind="sit"), trial=lone).hit
 
 
+def test_what_is_nearly_a_key_counts_when_it_is_not_called_one(monkeypatch):
+    nearly = dataclasses.replace(TRIAL, family="nearly dtmf", kind="5", expected="no dtmf")
+    for found in ([], [reported(1.0, 1.1)]):
+        outcome = judged(monkeypatch, *found, trial=nearly)
+        assert (outcome.hit, outcome.n_other, outcome.n_beeps) == (True, 0, len(found))
+    assert not judged(monkeypatch, reported(1.0, 1.1, kind="dtmf"), trial=nearly).hit
+
+
+def test_what_follows_a_beep_is_kept_with_its_outcome(monkeypatch):
+    assert judged(monkeypatch, trial=dataclasses.replace(TRIAL, after="speech")).after == "speech"
+
+
 def test_a_cadence_with_two_meanings_may_be_either():
     of = {row[:2]: signals.meanings(row) for row in signals.CADENCES}
     assert of["busy", "ES"] == of["reorder", "IT"] == of["reorder", "NL"] == ["busy", "reorder"]
@@ -165,7 +272,14 @@ def test_figures_count_hits_and_false_beeps(monkeypatch, tmp_path):
     noisy = judged(monkeypatch, trial=dataclasses.replace(TRIAL, snr_db=6.0))
     outcomes = [dataclasses.replace(one, system=system) for one in [*hits, noisy] for system in judge.SYSTEMS]
     quiet = judge.Quiet(
-        system="amd", group="human", clip="a", codec="none", call_s=1800.0, beeps=(reported(0, 1),), others=()
+        system="amd",
+        group="human",
+        split="test",
+        clip="a",
+        codec="none",
+        call_s=1800.0,
+        beeps=(reported(0, 1),),
+        others=(),
     )
     found = report.figures(outcomes, [quiet])
     assert found["n_beeps"] == 5
@@ -183,16 +297,17 @@ def test_figures_count_hits_and_false_beeps(monkeypatch, tmp_path):
 
 def test_tone_free_clips_are_those_that_say_so(tmp_path: Path):
     rows = [
-        "a,human,word,phone,",
-        "b,machine,greeting,studio,1.0",
-        "c,machine,prompt,studio,",
-        "d,tone,tone,studio,",
-        "e,noise,music,studio,",
+        "a,human,word,phone,,train",
+        "b,machine,greeting,studio,1.0,test",
+        "c,machine,prompt,studio,,test",
+        "d,tone,tone,studio,,test",
+        "e,noise,music,studio,,dev",
     ]
     (tmp_path / "clips.csv").write_text(
-        "\n".join(["path,label,kind,channel,beep_onset_s", *rows]), encoding="utf-8"
+        "\n".join(["path,label,kind,channel,beep_onset_s,split", *rows]), encoding="utf-8"
     )
     found = judge.tone_free(tmp_path)
     assert {clip.path for clip in found} == {"a", "c", "e"}
+    assert {clip.path: clip.split for clip in found} == {"a": "train", "c": "test", "e": "dev"}
     assert [clip.codec for clip in found if clip.path == "e"] == list(judge.LINES)
     assert {clip.path: clip.skip_s for clip in found} == {"a": judge.PHONE_SKIP_S, "c": 0.0, "e": 0.0}

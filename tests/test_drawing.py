@@ -127,7 +127,7 @@ def test_a_png_is_a_whole_picture(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("human-10.wav", ["ringback 459 Hz", "verdict: human", "done, no longer listening", "gap_s = ", "speech"]),
+        ("human-10.wav", ["ringback 460 Hz", "verdict: human", "done, no longer listening", "gap_s = ", "speech"]),
         ("machine-06.wav", ["beep 850 Hz", "greeting ended (beep)", "verdict: machine 0.99", "beep; nothing was"]),
         ("machine-07.wav", ["5.01 s  provisional: silence 0.90", "8.00 s  verdict: machine 0.99", "beep 1400 Hz"]),
         ("network-02.wav", ["SIT 914 → 1370 → 1776 Hz", "SIT intercept", "verdict: network"]),

@@ -29,7 +29,7 @@ from amd.events import (
 
 MACHINE = {"greeting", "ended_beep", "ended_silence", "ended_other"}
 SIT = {"sit_intercept", "sit_vacant_code", "sit_reorder", "sit_no_circuit", "sit_generic"}
-LEGAL = {"machine": MACHINE, "network": SIT | {"busy", "reorder", "ringback"}}
+LEGAL = {"machine": MACHINE, "network": SIT | {"busy", "reorder", "ringback", "dial_tone"}}
 
 WEIGHT = Weight(name="speech_s", value=1.23456789, log_odds=0.5)
 EXAMPLES = (
@@ -152,4 +152,7 @@ def test_a_verdict_carries_its_evidence_with_names():
 
 
 def test_tones_that_decide_have_a_cause_of_their_name():
-    assert {kind.value for kind in ToneKind} - {"fax_cng", "fax_ced"} <= {cause.value for cause in Cause}
+    decides_under_another_name, decides_nothing = {"fax_cng", "fax_ced"}, {"dtmf"}
+    deciding = {kind.value for kind in ToneKind} - decides_under_another_name - decides_nothing
+    assert deciding <= {cause.value for cause in Cause}
+    assert decides_nothing.isdisjoint(cause.value for cause in Cause)

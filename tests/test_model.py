@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from amd.errors import ModelError
 from amd.events import Weight
 from amd.evidence import DOCS, NAMES
-from amd.model import FORMAT, SHIPPED, Curve, Model, checksum, machine_probability, parse, shipped
+from amd.model import FORMAT, SHIPPED, Curve, Model, machine_probability, parse, shipped
+from amd.models import checksum
 
 
 def content(**changes):

@@ -113,6 +113,39 @@ def test_two_tones_are_two_peaks_the_louder_one_first(low_hz, apart_hz, louder_d
     assert (facts.pair_share > 0.98).all()
 
 
+@pytest.mark.parametrize(
+    "piece",
+    [
+        gen.tone([1000.0], 0.1),
+        gen.tone([697.0, 1209.0], 0.1),
+        gen.tone([440.0, 480.0], 0.1),
+        gen.harmonics((400.0, 800.0, 1200.0, 1600.0), 0.7, 0.1),
+        gen.harmonics((1100.0, 2200.0, 3300.0), 0.7, 0.1),
+        gen.swept(900.0, 1150.0, 0.05),
+        gen.tone([1000.0], 0.1) * (1 + 0.8 * np.sin(2 * np.pi * 25 * gen.times_s(0.1))),
+    ],
+    ids=["one", "two", "beating", "low harmonics", "high harmonics", "swept", "pulsing"],
+)
+def test_one_generated_tone_explains_nearly_all_of_itself(piece):
+    facts = gen.facts_of(piece)
+    assert (facts.clarity > 0.95).all()
+
+
+@given(seed=st.integers(0, 50))
+def test_clarity_is_a_share_and_at_least_that_of_both_peaks(seed):
+    facts = gen.facts_of(mixed_call(seed))
+    assert (facts.clarity >= facts.pair_share - 1e-5).all()
+    assert (facts.clarity <= 1 + 1e-4).all()
+    assert (facts.clarity >= 0).all()
+
+
+def test_noise_and_vowels_are_less_clear_than_a_tone():
+    rng = np.random.default_rng(11)
+    assert np.median(gen.facts_of(gen.noise(rng, 10.0, -30.0)).clarity) < 0.25
+    for pitch_hz in (95.0, 120.0, 170.0):
+        assert np.median(gen.facts_of(gen.voice(rng, 2.0, -20.0, pitch_hz)).clarity) < 0.75
+
+
 @pytest.mark.parametrize("level_db", [0.0, -30.0, -70.0])
 def test_99_percent_of_the_frames_of_white_noise_are_not_voiced(level_db):
     facts = gen.facts_of(gen.noise(np.random.default_rng(7), 60.0, level_db))

@@ -60,6 +60,11 @@ def test_a_human_is_a_human_everywhere():
     assert (twilio(given), connect(given), asterisk(given).amdstatus) == ("human", "HUMAN_ANSWERED", "HUMAN")
 
 
+def test_a_dial_tone_is_nobody_and_no_machine():
+    given = verdict(Party.NETWORK, SubState.DIAL_TONE, Cause.DIAL_TONE)
+    assert (twilio(given), connect(given)) == ("unknown", "AMD_UNRESOLVED")
+
+
 @pytest.mark.parametrize("party", [Party.SILENCE, Party.UNSURE])
 def test_what_is_not_known_is_never_called_a_machine_or_a_human(party):
     for cause in Cause:

@@ -78,6 +78,7 @@ _KEYS: Final[dict[str, Callable[[Outcome], str]]] = {
     "loss": lambda one: f"{100 * one.loss:.0f} %",
     "level": lambda one: f"{10 * (one.level_db // 10):.0f} dBFS and up",
     "place": _place,
+    "what follows": lambda one: one.after,
 }
 
 
@@ -148,15 +149,19 @@ def _false_beeps(
     system: str, beeps: Sequence[Outcome], rest: Sequence[Outcome], quiet: Sequence[Quiet]
 ) -> dict[str, dict[str, Any]]:
     """False beeps an hour by what was heard, with the exact upper 95 % bound."""
-    heard = [(one.group, len(one.beeps), one.call_s) for one in quiet if one.system == system]
+    quiet = [one for one in quiet if one.system == system]
+    heard = [(one.group, len(one.beeps), one.call_s) for one in quiet]
     heard += [("before and after beeps", one.n_other, one.call_s) for one in beeps if one.system == system]
     progress = ("ringback", "busy", "reorder", "dial tone")
     if system == "amd":
         heard += [(f"generated {one.family}", one.n_beeps, one.call_s) for one in rest if one.family in progress]
         heard += [("generated DTMF", one.n_beeps, one.call_s) for one in rest if one.family == "dtmf"]
+        heard += [(f"generated {one.kind}", one.n_beeps, one.call_s) for one in rest if one.family == "no beep"]
     target = {"human", "machine", "noise", "music", "generated ringback"}
     rows = {name: [one for one in heard if one[0] == name] for name in dict.fromkeys(name for name, _, _ in heard)}
     rows["speech, music, noise and ringback"] = [one for one in heard if one[0] in target]
+    apart = [(one.group, len(one.beeps), one.call_s) for one in quiet if one.split != "train"]
+    rows["speech, music and noise not fitted to"] = apart
     found = {}
     for name, row in rows.items():
         n, hours = sum(count for _, count, _ in row), sum(call_s for _, _, call_s in row) / 3600

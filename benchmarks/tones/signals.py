@@ -71,6 +71,18 @@ CADENCES: Final[tuple[Cadence, ...]] = (
 )
 """Kind, country, frequencies in Hz, rate of its amplitude modulation in Hz (0: none), on and off times in ms."""
 SAME_WITHIN: Final = 0.05
+NAMED_WITHIN: Final = 0.035
+"""A pair so near to a network's is that one: ITU-T Q.24 lets receivers take a key's tones up to 3.5 % off."""
+NAMED_PAIRS_HZ: Final = (
+    *((row, column) for row in DTMF_ROWS_HZ for column in DTMF_COLUMNS_HZ),
+    (350.0, 440.0),
+    (400.0, 450.0),
+    (440.0, 480.0),
+    (480.0, 620.0),
+)
+PROGRESS_HZ: Final = (370.0, 500.0)
+CNG_HZ: Final = (1050.0, 1150.0)
+CNG_S: Final = (0.4, 0.6)
 CADENCE_S: Final = {"ringback": 11.0, "busy": 5.5, "reorder": 5.5}
 """Long enough for two rings, or for more than three of anything else."""
 
@@ -110,8 +122,38 @@ def tone(
     return made
 
 
-def beep(kind: str, rng: np.random.Generator) -> tuple[Floats, tuple[tuple[float, float], ...], tuple[float, ...]]:
-    """Return one of `BEEP_KINDS`: samples, its spans in s (at half of the ramps' height), its frequencies."""
+def is_named(freqs_hz: Sequence[float]) -> bool:
+    """Whether these tones are a key's or the network's, which no beep can be told from."""
+    return len(freqs_hz) == 2 and any(
+        abs(low - freqs_hz[0]) <= NAMED_WITHIN * low and abs(high - freqs_hz[1]) <= NAMED_WITHIN * high
+        for low, high in NAMED_PAIRS_HZ
+    )
+
+
+def is_progress(freqs_hz: Sequence[float], duration_s: float) -> bool:
+    """Whether such a tone, before anyone spoke, is ringback or CNG for all that anyone can tell."""
+    low, high = PROGRESS_HZ
+    return low <= freqs_hz[0] <= high or (
+        CNG_HZ[0] <= freqs_hz[0] <= CNG_HZ[1] and CNG_S[0] <= duration_s <= CNG_S[1]
+    )
+
+
+def beep(
+    kind: str, rng: np.random.Generator, *, after_speech: bool = True
+) -> tuple[Floats, tuple[tuple[float, float], ...], tuple[float, ...]]:
+    """Return one of `BEEP_KINDS`: samples, its spans in s (at half of the ramps' height), its frequencies.
+
+    Where nobody spoke before it, it is none that could as well be ringback or a calling fax.
+    """
+    while True:
+        made, spans_s, freqs_hz = _beep(kind, rng)
+        if after_speech or not is_progress(freqs_hz, spans_s[0][1] - spans_s[0][0]):
+            return made, spans_s, freqs_hz
+
+
+def _beep(
+    kind: str, rng: np.random.Generator
+) -> tuple[Floats, tuple[tuple[float, float], ...], tuple[float, ...]]:
     ramp_s = float(rng.uniform(0.001, 0.012))
     duration_s = log_uniform(0.07, 1.5, rng) + ramp_s
     phase_rad = float(rng.uniform(0, 2 * np.pi))
@@ -119,8 +161,9 @@ def beep(kind: str, rng: np.random.Generator) -> tuple[Floats, tuple[tuple[float
     freqs_hz: tuple[float, ...] = (hz,)
     amplitudes, ratio = [1.0], 1.0
     if kind == "two-tone":
-        hz = log_uniform(350, 2800, rng)
-        freqs_hz = (hz, log_uniform(max(1.2 * hz, hz + 120), min(3400.0, 3 * hz), rng))
+        while len(freqs_hz) < 2 or is_named(freqs_hz):
+            hz = log_uniform(350, 2800, rng)
+            freqs_hz = (hz, log_uniform(max(1.2 * hz, hz + 120), min(3400.0, 3 * hz), rng))
         amplitudes = [1.0, float(10 ** (rng.uniform(-6, 6) / 20))]
     elif kind == "harmonics":
         hz = log_uniform(350, 1130, rng)
@@ -159,6 +202,43 @@ def meanings(row: Cadence) -> list[str]:
     )
 
 
+def sung(rng: np.random.Generator) -> Floats:
+    """Return 5 s of sung notes: harmonics behind three formants, a pitch that sways as singers' do.
+
+    Vibrato is 5 to 6.5 Hz, 30 to 100 cents (Prame 1994, 1997, doi:10.1121/1.410141, doi:10.1121/1.419735).
+    """
+    made = np.zeros(0)
+    while made.size < 5 * RATE_HZ:
+        n = round(rng.uniform(0.25, 1.2) * RATE_HZ)
+        time_s = np.arange(n) / RATE_HZ
+        pitch_hz = log_uniform(110, 700, rng)
+        cents = rng.uniform(30, 100) * np.sin(2 * np.pi * rng.uniform(5.0, 6.5) * time_s + rng.uniform(0, 6))
+        turns = np.cumsum(pitch_hz * 2 ** (cents / 1200)) / RATE_HZ
+        formants_hz = (rng.uniform(300, 800), rng.uniform(900, 2200), rng.uniform(2300, 3000))
+        note = np.zeros(n)
+        for order in range(1, int(3600 / pitch_hz) + 1):
+            hz = order * pitch_hz
+            gain = sum(
+                share / (1 + ((hz - f) / 120) ** 2) for f, share in zip(formants_hz, (1, 0.5, 0.2), strict=True)
+            )
+            note += (gain + 0.01) / order**0.5 * np.sin(2 * np.pi * order * turns)
+        size = round(0.03 * RATE_HZ)
+        note[:size] *= np.linspace(0, 1, size)
+        note[-size:] *= np.linspace(1, 0, size)
+        made = np.concatenate([made, note / (note.std() + 1e-9), np.zeros(round(rng.uniform(0, 0.15) * RATE_HZ))])
+    return made[: 5 * RATE_HZ]
+
+
+def hum(rng: np.random.Generator) -> Floats:
+    """Return 5 s of mains hum with its harmonics, which reach into the telephone band."""
+    time_s = np.arange(5 * RATE_HZ) / RATE_HZ
+    mains_hz = float(rng.choice([50.0, 60.0]))
+    made = np.zeros(time_s.size)
+    for order in range(1, 20):
+        made += rng.uniform(0.2, 1) / order * np.sin(2 * np.pi * order * mains_hz * time_s + rng.uniform(0, 6))
+    return np.asarray(made / made.std())
+
+
 def cadence(row: Cadence) -> Floats:
     """Return some cycles of one of `CADENCES`, beginning with a tone."""
     kind, _, freqs_hz, am_hz, times_ms = row
@@ -183,7 +263,28 @@ def fax(name: str) -> Floats:
     return np.asarray(np.where(turned, -made, made))
 
 
-def dtmf(digit: str) -> Floats:
-    """Return 80 ms of a digit, its higher tone 2 dB up as telephones send it."""
+DTMF_OFF_MAX: Final = 0.015
+DTMF_OFF_NONE: Final = 0.04
+DTMF_LENGTHS_S: Final = (0.04, 0.12)
+DTMF_TWIST_DB: Final = (-8.0, 4.0)
+"""ITU-T Q.24: what a receiver takes at least (frequency off, length, higher tone against the lower one), and a
+frequency that it must not take (from 3.5 % on)."""
+
+
+def dtmf(digit: str, rng: np.random.Generator) -> Floats:
+    """Return a digit somewhere within the limits of ITU-T Q.24."""
     row, column = divmod(DTMF_DIGITS.index(digit), 4)
-    return tone([DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column]], 0.08, amplitudes=[1.0, 1.26], ramp_s=0.001)
+    freqs_hz = [
+        hz * (1 + rng.uniform(-DTMF_OFF_MAX, DTMF_OFF_MAX)) for hz in (DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column])
+    ]
+    twist = float(10 ** (rng.uniform(*DTMF_TWIST_DB) / 20))
+    return tone(freqs_hz, rng.uniform(*DTMF_LENGTHS_S), amplitudes=[1.0, twist], ramp_s=0.001)
+
+
+def no_dtmf(digit: str, rng: np.random.Generator) -> Floats:
+    """Return what is nearly a digit: one of its tones 4 % off."""
+    row, column = divmod(DTMF_DIGITS.index(digit), 4)
+    off = 1 + DTMF_OFF_NONE * float(rng.choice([-1, 1]))
+    freqs_hz = [DTMF_ROWS_HZ[row], DTMF_COLUMNS_HZ[column]]
+    freqs_hz[int(rng.integers(2))] *= off
+    return tone(freqs_hz, 0.08, ramp_s=0.001)

@@ -19,9 +19,23 @@ IN_SPECIFICATION_SNRS_DB: Final[tuple[float | None, ...]] = (10.0, 15.0, 20.0, N
 LOSSES: Final = (0.0, 0.03)
 LEVELS_DB: Final = (-30.0, -8.0)
 AFTER_S: Final = 0.7
+FOLLOWED_SHARE: Final = 0.15
+FOLLOWED_AFTER_S: Final = (0.1, 0.4)
+"""Some beeps are followed by a voice, which speaks after a breath."""
 GUARD_SAMPLES: Final = 800
 """Between two trials that share a run of the codec."""
-FAMILIES: Final = ("sit", "lone first tone", "fax", "dtmf", "ringback", "busy", "reorder", "dial tone")
+FAMILIES: Final = (
+    "sit",
+    "lone first tone",
+    "fax",
+    "dtmf",
+    "nearly dtmf",
+    "ringback",
+    "busy",
+    "reorder",
+    "dial tone",
+    "no beep",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +69,7 @@ class Trial:
     loss: float
     level_db: float
     background: str
+    after: str
     spans_s: tuple[tuple[float, float], ...]
     freqs_hz: tuple[float, ...]
     samples: Floats
@@ -88,9 +103,9 @@ def trials(task: Task) -> list[Trial]:
 
 def _beeps(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
     for kind, snr_db, loss in itertools.product(signals.BEEP_KINDS, SNRS_DB, LOSSES):
-        made, spans_s, freqs_hz = signals.beep(kind, rng)
-        level_db = float(rng.uniform(*LEVELS_DB))
         spoken = rng.random() < 0.7
+        made, spans_s, freqs_hz = signals.beep(kind, rng, after_speech=spoken)
+        level_db = float(rng.uniform(*LEVELS_DB))
         lead = np.zeros(round(rng.uniform(0.6, 1.5) * RATE_HZ))
         if spoken:
             said = line.speech_like(round(rng.uniform(0.8, 1.6) * RATE_HZ), rng)
@@ -99,6 +114,10 @@ def _beeps(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
             lead = np.concatenate([lead[: RATE_HZ // 4], line.gain_of(speech_db) * said, pause])
         before_s = lead.size / RATE_HZ
         parts = [lead, line.gain_of(level_db) * made, np.zeros(round(AFTER_S * RATE_HZ))]
+        followed = rng.random() < FOLLOWED_SHARE
+        if followed:
+            parts[-1] = parts[-1][: round(rng.uniform(*FOLLOWED_AFTER_S) * RATE_HZ)]
+            parts.append(line.gain_of(level_db + rng.uniform(-10, 6)) * line.speech_like(RATE_HZ // 2, rng))
         yield Trial(
             family="beep",
             kind=kind,
@@ -108,6 +127,7 @@ def _beeps(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
             loss=loss,
             level_db=level_db,
             background="speech" if spoken else "noise",
+            after="speech" if followed else "noise",
             spans_s=tuple((on_s + before_s, off_s + before_s) for on_s, off_s in spans_s),
             freqs_hz=freqs_hz,
             samples=_with_noise(np.concatenate(parts), level_db, snr_db, rng),
@@ -115,7 +135,7 @@ def _beeps(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
 
 
 def _signals(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
-    for index, (family, kind, expected, made) in enumerate(_catalogue()):
+    for index, (family, kind, expected, made) in enumerate(_catalogue(rng)):
         snr_db = IN_SPECIFICATION_SNRS_DB[(index + task.repeat) % len(IN_SPECIFICATION_SNRS_DB)]
         loss = LOSSES[int(rng.integers(len(LOSSES)))]
         level_db = float(rng.uniform(*LEVELS_DB))
@@ -130,13 +150,14 @@ def _signals(task: Task, rng: np.random.Generator) -> Iterator[Trial]:
             loss=loss,
             level_db=level_db,
             background="noise",
+            after="noise",
             spans_s=((lead.size / RATE_HZ, (lead.size + made.size) / RATE_HZ),),
             freqs_hz=(),
             samples=_with_noise(np.concatenate(parts), level_db, snr_db, rng),
         )
 
 
-def _catalogue() -> Iterator[tuple[str, str, str, Floats]]:
+def _catalogue(rng: np.random.Generator) -> Iterator[tuple[str, str, str, Floats]]:
     """Everything but beeps: family, name, what should be said of it, samples."""
     for name, (state, _, _) in signals.SITS.items():
         yield "sit", name, state, signals.sit(name)
@@ -145,9 +166,13 @@ def _catalogue() -> Iterator[tuple[str, str, str, Floats]]:
     for name, expected in (("CNG", "fax_cng"), ("CED", "fax_ced"), ("ANSam", "fax_ced")):
         yield "fax", name, expected, signals.fax(name)
     for digit in signals.DTMF_DIGITS:
-        yield "dtmf", digit, "dtmf", signals.dtmf(digit)
+        yield "dtmf", digit, "dtmf", signals.dtmf(digit, rng)
+        yield "nearly dtmf", digit, "no dtmf", signals.no_dtmf(digit, rng)
     for row in signals.CADENCES:
         yield row[0], row[1], "|".join(signals.meanings(row)), signals.cadence(row)
+    yield "no beep", "singing", "no beep", signals.sung(rng)
+    yield "no beep", "hum", "no beep", signals.hum(rng)
+    yield "dial tone", "one tone", "dial_tone", signals.tone([425.0], 4.0)
     yield "dial tone", "US", "dial_tone", signals.tone([350.0, 440.0], 4.0)
 
 

@@ -9,52 +9,26 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, frame_known_sample
+from amd.runs import (
+    BRIDGE_FRAMES,
+    CLARITY_START,
+    DROP_DB,
+    LEAST_FRAMES,
+    SECOND_MIN,
+    TONE_LEVEL_MIN_DB,
+    Frame,
+    Run,
+    goes_on,
+)
 from amd.spectrum import LEVEL_MIN_DB
 
-CLARITY_START: Final = 0.55
-CLARITY_KEEP: Final = 0.45
-"""Share of the power that a tone has to explain, to begin and to go on. At 10 dB SNR over six codecs, 98 % of
-the frames of generated tones have more than 0.6; those of GSM above 2.5 kHz have the least."""
-TONE_LEVEL_MIN_DB: Final = -80.0
-"""As for speech: a tone at -40 dB gain is still heard."""
-SECOND_MIN: Final = 0.1
-"""A second peak with so much of the first one's power may be a tone of its own: dual tones differ by less."""
-PACE_MAX_HZ: Final = 12.0
-PACE_MAX_SHARE: Final = 0.05
-"""From one frame to the next: a beep swept by 20 % within 70 ms moves by 4.6 %."""
-BEATING_MAX_HZ: Final = 500.0
-BEATING_PACE_HZ: Final = 96.0
-"""Two tones closer than the window resolves (dial tone 350+440 Hz) look like one that wanders between them."""
-DRIFT_MAX_HZ: Final = 8.0
-"""A tone's peak is within 4 Hz of where it was, or was going, at 10 dB SNR; a vowel's often is not."""
-DRIFT_EVERY: Final = 4
-"""One frame in so many may be astray: an edge, a spoilt one."""
-STEADY_FRAMES: Final = 4
-"""64 ms of standing still make a tone; what came before was taken for voice and has to be taken back."""
-LASTING_FRAMES: Final = 12
-LASTING_DRIFT_MAX_HZ: Final = 25.0
-LASTING_CLARITY_MIN: Final = 0.85
-"""What wanders about one place, as two close tones do, or one over GSM, needs 192 ms: longer than most vowels
-whose power lies in one harmonic, and those drift."""
-STILL_CLARITY_MIN: Final = 0.7
-STILL_FRAMES: Final = 8
-"""What has not come to rest by then is taken for voice while it sounds; a sweep is taken back at its end."""
-BEATING_MIN_HZ: Final = 340.0
-BEATING_FRAMES: Final = 16
-"""Two tones that beat may take so long, within the 20 frames in which speech is confirmed."""
-LEAST_FRAMES: Final = 3
-"""A tone of 60 ms lies in three frames at least; fewer are not looked at."""
-BRIDGE_FRAMES: Final = 3
-"""A lost packet, a click or a phase reversal spoils at most three overlapping frames."""
-DROP_DB: Final = 9.0
-"""A frame this far below the run is no longer the tone: the level tells its end before the shape does."""
 EDGE_FRAMES: Final = 2
 """Frames that hold a tone in part at its start."""
 CLEAR_FRAMES: Final = 2
@@ -143,116 +117,6 @@ class Tone:
     fall_near_db: float
 
 
-class _Frame(NamedTuple):
-    at: int
-    level_db: float
-    tone_db: float
-    clarity: float
-    peak_hz: float
-    second_hz: float
-    second_ratio: float
-
-
-@dataclass(slots=True)
-class _Run:
-    """A tone that goes on: its frames, as far as they are kept, and what was heard before."""
-
-    frames: list[_Frame]
-    before: tuple[_Frame, ...]
-    lead_db: float
-    last: int
-    n: int = 1
-    n_astray: int = 0
-    n_pairs: int = 0
-    tail_db: float = LEVEL_MIN_DB
-    after: list[_Frame] = field(default_factory=list)
-
-    @property
-    def first(self) -> int:
-        return self.frames[0].at
-
-    @property
-    def steady(self) -> bool:
-        """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
-        n_kept = len(self.frames)
-        if self.n_astray * DRIFT_EVERY <= n_kept:
-            return n_kept >= STEADY_FRAMES
-        return self.lasts
-
-    @property
-    def lasts(self) -> bool:
-        """Whether it has wandered about one place for long, and kept pure."""
-        n_kept = len(self.frames)
-        if n_kept < LASTING_FRAMES:
-            return False
-        half = n_kept // 2
-        sooner, later = self.frames[:half], self.frames[half:]
-        drift_hz = statistics.fmean(f.peak_hz for f in later) - statistics.fmean(f.peak_hz for f in sooner)
-        return abs(drift_hz) <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
-
-    @property
-    def clarity(self) -> float:
-        """Median share of the power that it explains."""
-        return statistics.median(f.clarity for f in self.frames)
-
-    @property
-    def still(self) -> bool:
-        """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
-        if not self.steady or self.clarity < STILL_CLARITY_MIN:
-            return False
-        peaks_hz = [f.peak_hz for f in self.frames]
-        middle_hz = statistics.median(peaks_hz)
-        n_off = sum(abs(hz - middle_hz) > DRIFT_MAX_HZ for hz in peaks_hz)
-        return n_off * DRIFT_EVERY <= len(peaks_hz) or self.lasts
-
-    @property
-    def pending(self) -> bool:
-        """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
-        n_kept = len(self.frames)
-        if self.n < 2:
-            return False
-        is_pure = self.clarity >= LASTING_CLARITY_MIN
-        may_beat = is_pure and BEATING_MIN_HZ <= statistics.median(f.peak_hz for f in self.frames) < BEATING_MAX_HZ
-        recent_hz = [f.peak_hz for f in self.frames[-STEADY_FRAMES:]]
-        rests = is_pure and max(recent_hz) - min(recent_hz) <= DRIFT_MAX_HZ
-        if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
-            return self.still
-        return is_pure or self.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
-
-    @property
-    def is_dual(self) -> bool:
-        """Whether most of its frames have a second peak: then either may be the stronger one."""
-        return self.n_pairs * 2 >= len(self.frames)
-
-    @property
-    def median_db(self) -> float:
-        return statistics.median(f.tone_db for f in self.frames)
-
-    def fits(self, frame: _Frame) -> bool:
-        """Whether a frame goes on with one of the last two: one may be spoilt."""
-        if frame.clarity < CLARITY_KEEP or frame.level_db < TONE_LEVEL_MIN_DB:
-            return False
-        if frame.at - self.last > BRIDGE_FRAMES + 1:
-            return False
-        if not any(_goes_on(before, frame, dual=self.is_dual) for before in self.frames[-2:]):
-            return False
-        return self.n < LEAST_FRAMES or frame.tone_db >= self.median_db - DROP_DB
-
-    def take(self, frame: _Frame, keep_frames: int) -> None:
-        """Add a frame that fits."""
-        before = self.frames[-1]
-        due_hz = [before.peak_hz, before.second_hz]
-        if len(self.frames) > 1:
-            due_hz.append(2 * before.peak_hz - self.frames[-2].peak_hz)
-        astray = min(abs(frame.peak_hz - hz) for hz in due_hz) > DRIFT_MAX_HZ
-        self.last = frame.at
-        self.n += 1
-        if self.n <= keep_frames:
-            self.frames.append(frame)
-            self.n_astray += astray
-            self.n_pairs += frame.second_ratio > SECOND_MIN
-
-
 class ToneTracker:
     """Follow the tones of one call, one frame at a time and in order.
 
@@ -262,8 +126,8 @@ class ToneTracker:
     KEEP_FRAMES: Final = 64
 
     def __init__(self) -> None:
-        self._run: _Run | None = None
-        self._recent: tuple[_Frame, ...] = ()
+        self._run: Run | None = None
+        self._recent: tuple[Frame, ...] = ()
 
     def step(
         self,
@@ -277,7 +141,7 @@ class ToneTracker:
         clarity: float,
     ) -> Tone | None:
         """Take the facts of the next frame; return the tone that was found to have ended, if one was."""
-        frame = _Frame(
+        frame = Frame(
             index,
             level_db,
             level_db + 10 * math.log10(max(clarity, 1e-6)),
@@ -296,20 +160,20 @@ class ToneTracker:
                 ended = self._maybe_end(run, frame)
         if self._run is None and clarity >= CLARITY_START and level_db >= TONE_LEVEL_MIN_DB:
             dual = frame.second_ratio > SECOND_MIN
-            leads = self._recent and _goes_on(frame, self._recent[-1], dual=dual)
+            leads = self._recent and goes_on(frame, self._recent[-1], dual=dual)
             lead_db = self._recent[-1].tone_db if leads else LEVEL_MIN_DB
-            self._run = _Run([frame], self._recent, lead_db, index, n_pairs=int(dual))
+            self._run = Run([frame], self._recent, lead_db, index, n_pairs=int(dual))
         self._recent = (*self._recent[-(CONTEXT_FRAMES + 1) :], frame)
         return ended
 
-    def _maybe_end(self, run: _Run, frame: _Frame) -> Tone | None:
+    def _maybe_end(self, run: Run, frame: Frame) -> Tone | None:
         """Look at a frame that does not go on with the run: is the run over?"""
         if run.n == 1:  # one frame is no tone: what comes now may be
             self._run = None
             return None
         if frame.at == run.last + 1:
-            goes_on = _goes_on(run.frames[-1], frame, dual=run.is_dual)
-            run.tail_db = frame.tone_db if goes_on else LEVEL_MIN_DB
+            is_tail = goes_on(run.frames[-1], frame, dual=run.is_dual)
+            run.tail_db = frame.tone_db if is_tail else LEVEL_MIN_DB
         run.after.append(frame)
         fell = run.tail_db < run.median_db - DROP_DB and frame.at - run.last >= CLEAR_FRAMES
         if not fell and frame.at - run.last <= BRIDGE_FRAMES:
@@ -349,22 +213,7 @@ class ToneTracker:
         return _tone(run, frame_known_sample(n_frames - 1)) if run and run.n >= LEAST_FRAMES else None
 
 
-def _goes_on(before: _Frame, frame: _Frame, *, dual: bool) -> bool:
-    """Whether a peak of one frame is near one of the other, at most a tone's pace away.
-
-    The second peaks count where there are two tones, but not where one tone follows another.
-    """
-    later = [frame.peak_hz, frame.second_hz] if dual and frame.second_ratio > SECOND_MIN else [frame.peak_hz]
-    sooner = [before.peak_hz, before.second_hz] if dual and before.second_ratio > SECOND_MIN else [before.peak_hz]
-    return any(
-        abs(hz - old_hz)
-        <= (BEATING_PACE_HZ if old_hz < BEATING_MAX_HZ else max(PACE_MAX_HZ, PACE_MAX_SHARE * old_hz))
-        for hz in later
-        for old_hz in sooner
-    )
-
-
-def _edges(run: _Run, level_db: float) -> tuple[int, int]:
+def _edges(run: Run, level_db: float) -> tuple[int, int]:
     """Where it begins and ends, from the frames that it covers in part."""
     frames = [(f.at, f.tone_db) for f in run.frames]
     on_frame, on_db = _edge([(run.first - 1, run.lead_db), *frames[:2]], level_db)
@@ -378,7 +227,7 @@ def _edges(run: _Run, level_db: float) -> tuple[int, int]:
     return on, frame_known_sample(off_frame) - FRAME_SAMPLES + covered_samples(off_db, level_db)
 
 
-def _tone(run: _Run, known: int) -> Tone:
+def _tone(run: Run, known: int) -> Tone:
     """Measure a run that has ended."""
     level_db = run.median_db
     on, off = _edges(run, level_db)
@@ -438,11 +287,11 @@ def _spread(levels_db: Sequence[float]) -> float:
     return math.sqrt(sum((db - mean_db) ** 2 for db in levels_db) / max(1, len(levels_db)))
 
 
-def _start(frame: _Frame) -> int:
+def _start(frame: Frame) -> int:
     return frame_known_sample(frame.at) - FRAME_SAMPLES
 
 
-def _end(frame: _Frame) -> int:
+def _end(frame: Frame) -> int:
     return frame_known_sample(frame.at)
 
 

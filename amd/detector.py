@@ -36,6 +36,7 @@ from amd.greeting import Greeting
 from amd.hearing import Hearing, Moment
 from amd.model import Model, machine_probability, shipped
 from amd.policy import (
+    LONE_BEEP_S,
     P_SILENCE,
     P_UNSURE,
     PRESETS,
@@ -46,6 +47,7 @@ from amd.policy import (
     decide_on_speech,
     decide_on_tone,
     force,
+    is_lone,
 )
 from amd.ringing import Ringing
 
@@ -61,7 +63,7 @@ class Trace:
     level_db, floor_db : float
         Level of the frame and of the noise floor, in dB of full scale.
     active, voiced, tonal : bool
-        Whether the frame is above the noise, periodic as voices are, part of a tone.
+        Whether the frame is speech of the one who answered, periodic as voices are, part of a tone.
     machine_probability : float or None
         What the model says; None between ticks and before any speech.
     """
@@ -119,6 +121,7 @@ class Detector:
         self._verdict: Verdict | None = None
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)
+        self._early_beeps: tuple[Heard, ...] = ()
         self._contradicted: set[Party] = set()
         self._stop_at: int | None = None
         self._finished = False
@@ -198,31 +201,42 @@ class Detector:
 
     def _take_moment(self, moment: Moment) -> None:
         """Report what a frame brought, and decide when it is time to."""
-        known_s = moment.known / RATE_HZ
-        if moment.ended is not None:
-            self._tell_run_end(moment.ended, moment.known)
-        if moment.started is not None:
-            self._ringing.answer(moment.started.on, self._hearing.tone_off)
-            self._events.append(SpeechStarted(at_s=moment.started.on / RATE_HZ, known_s=known_s))
+        self._take_runs(moment)
         for heard in moment.tones:
             self._take_tone(heard)
         self._events += self._greeting.follow_beep(moment.now, moment.known, tone_off=self._hearing.tone_off)
         if moment.tick:
             self._tick(moment.now, moment.known)
-        if self._observer is not None:
-            self._observer(self._trace(moment))
+        self._observe(moment)
 
-    def _trace(self, moment: Moment) -> Trace:
-        weights = self._weigh(moment.now) if moment.tick and self._hearing.spoken else None
-        return Trace(
-            at_s=(moment.now - HOP_SAMPLES / 2) / RATE_HZ,
-            level_db=moment.level_db,
-            floor_db=moment.activity.floor_db,
-            active=moment.activity.active,
-            voiced=moment.activity.voiced,
-            tonal=moment.tonal,
-            machine_probability=None if weights is None else machine_probability(weights),
-        )
+    def _take_runs(self, moment: Moment) -> None:
+        """Report the run that started and the one that ended; the same one, if tones took all of it back."""
+        started, ended, known_s = moment.started, moment.ended, moment.known / RATE_HZ
+        if ended is not None and (started is None or ended.on < started.on):
+            self._tell_run_end(ended, moment.known)
+        if started is not None:
+            self._ringing.answer(started.on, self._hearing.tone_off_by(started.on))
+            self._events.append(SpeechStarted(at_s=started.on / RATE_HZ, known_s=known_s))
+            if ended is not None and ended.on >= started.on:
+                self._tell_run_end(ended, moment.known)
+
+    def _observe(self, moment: Moment) -> None:
+        """Give the observer a trace of each frame that is judged now; the last one tells the model's mind."""
+        if self._observer is None:
+            return
+        for frame in moment.judged:
+            weights = self._weigh(frame.now) if frame is moment.judged[-1] and self._hearing.spoken else None
+            self._observer(
+                Trace(
+                    at_s=(frame.now - HOP_SAMPLES / 2) / RATE_HZ,
+                    level_db=frame.level_db,
+                    floor_db=frame.activity.floor_db,
+                    active=frame.activity.active,
+                    voiced=frame.activity.voiced,
+                    tonal=frame.tonal,
+                    machine_probability=None if weights is None else machine_probability(weights),
+                )
+            )
 
     def _take_tone(self, heard: Heard) -> None:
         """Report a tone, and decide on it."""
@@ -240,13 +254,28 @@ class Detector:
         if heard.kind is ToneKind.RINGBACK:
             self._ringing.hear(heard)
         decision = decide_on_tone(heard)
-        if decision is not None:
+        if heard.kind is ToneKind.BEEP and not self._hearing.spoken:
+            self._early_beeps = (*self._early_beeps[-1:], heard)
+        elif decision is not None:
             self._take(decision, at=heard.off, known=heard.known)
         if heard.kind is ToneKind.BEEP and self._is_machine:
             self._greeting.hear_beep(heard.off)
 
+    def _take_early_beep(self, known: int) -> None:
+        """Decide on a beep before anyone spoke, now that nothing followed it."""
+        beeps, self._early_beeps = self._early_beeps, ()
+        decision = decide_on_tone(beeps[-1]) if is_lone(beeps) and not self._hearing.spoken else None
+        if decision is not None:
+            beep = beeps[-1]
+            self._take(decision, at=beep.off, known=known)
+            if self._is_machine:
+                self._greeting.hear_beep(beep.off)
+
     def _tick(self, now: int, known: int) -> None:
         """Decide on what is known at this moment, and look at the deadlines."""
+        waited = bool(self._early_beeps) and now - self._hearing.tone_off >= LONE_BEEP_S * RATE_HZ
+        if waited or self._hearing.spoken:
+            self._take_early_beep(known)
         if self._verdict is None or not self._verdict.final or self._may_be_contradicted:
             decision = self._decide(now)
             if decision is not None:
@@ -350,11 +379,12 @@ class Detector:
     def _conclude(self) -> None:
         """The audio ended before the detector was done."""
         heard = self._hearing.n_samples
-        ended_run, tones = self._hearing.finish()
-        if ended_run is not None:
-            self._tell_run_end(ended_run, heard)
-        for tone in tones:
+        last = self._hearing.finish()
+        self._take_runs(last)
+        for tone in last.tones:
             self._take_tone(tone)
+        self._take_early_beep(heard)
+        self._observe(last)
         if self._verdict is None or not self._verdict.final:
             self._take(self._last_decision(heard), at=heard, known=heard)
         if self._is_machine:

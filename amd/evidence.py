@@ -26,6 +26,7 @@ DOCS: Final = {
     "n_runs": "runs of speech so far",
     "voiced_share": "share of speech frames that are periodic",
     "snr_db": "level above the noise floor, mean over the frames of speech",
+    "voice_log_odds": "log-odds of a recording by all that was heard, from the network of `amd.answer`",
 }
 """What each value means; the order is the order of the vector."""
 NAMES: Final = tuple(DOCS)
@@ -39,6 +40,7 @@ class EvidenceTaker:
         self._n_active = 0
         self._n_voiced = 0
         self._snr_sum_db = 0.0
+        self._voice_log_odds = 0.0
 
     def step(self, *, active: bool, voiced: bool, snr_db: float) -> None:
         """Take the next frame."""
@@ -46,6 +48,10 @@ class EvidenceTaker:
             self._n_active += 1
             self._n_voiced += voiced
             self._snr_sum_db += snr_db
+
+    def listen(self, voice_log_odds: float) -> None:
+        """Take what the network made of the last tick."""
+        self._voice_log_odds = voice_log_odds
 
     def vector(self, now: int, cadence: Cadence) -> Samples:
         """Evidence as of sample ``now``: float32 of shape ``(len(NAMES),)``."""
@@ -65,6 +71,7 @@ class EvidenceTaker:
             "n_runs": float(cadence.n_runs),
             "voiced_share": self._n_voiced / max(1, self._n_active),
             "snr_db": self._snr_sum_db / max(1, self._n_active),
+            "voice_log_odds": self._voice_log_odds,
         }
         return np.array([values[name] for name in NAMES], dtype=np.float32)
 

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from amd.answer import AnswerTracker
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
-from amd.evidence import TICK_FRAMES, EvidenceTaker
-from amd.framing import Framer, frame_end_sample, frame_known_sample
-from amd.spectrum import SpectrumAnalyser
-from amd.speech import Activity, SpeechTracker
+from amd.evidence import EvidenceTaker
+from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.spectrum import Floats, SpectrumAnalyser
+from amd.speech import Activity, SpeechTracker, facts_of
 from amd.tones import ToneTracker
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
+TONE_OFFS_KEPT: Final = 48
+"""A run of speech is known 32 frames after it began at most: its first voice, its lead, and a tick."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A frame that was judged: where it stops counting, its level, whether it is speech, and part of a tone."""
+
+    now: int
+    level_db: float
+    activity: Activity
+    tonal: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +45,8 @@ class Moment:
         The run of speech that was found to have started, or ended, with it.
     tones : tuple of Heard
         The tones that were recognised with it.
-    tick : bool
-        Whether evidence is due.
-    level_db : float
-        Its level, in dB of full scale.
-    activity : Activity
-        Whether it is speech.
-    tonal : bool
-        Whether it is part of a tone.
+    judged : tuple of Judged
+        The frames that were judged with it: those of a tick, with its last one.
     """
 
     now: int
@@ -46,10 +54,23 @@ class Moment:
     started: Run | None
     ended: Run | None
     tones: tuple[Heard, ...]
-    tick: bool
+    judged: tuple[Judged, ...]
+
+    @property
+    def tick(self) -> bool:
+        """Whether evidence is due: speech is known up to this frame."""
+        return bool(self.judged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What is kept of a frame until it is judged: ``tone_on`` is where a tone began that ended with it."""
+
+    index: int
     level_db: float
-    activity: Activity
     tonal: bool
+    pending: bool
+    tone_on: int | None
 
 
 class Hearing:
@@ -58,12 +79,16 @@ class Hearing:
     def __init__(self) -> None:
         self.cadence = Cadence()
         self.tone_off = 0
+        self.n_heard = 0
         self._framer = Framer()
         self._spectrum = SpectrumAnalyser()
         self._speech = SpeechTracker()
+        self._answer = AnswerTracker()
         self._tones = ToneTracker()
         self._progress = CallProgress()
         self._evidence = EvidenceTaker()
+        self._waiting: list[_Waiting] = []
+        self._tone_offs: deque[int] = deque(maxlen=TONE_OFFS_KEPT)
 
     @property
     def n_samples(self) -> int:
@@ -84,6 +109,11 @@ class Hearing:
         """Whether a tone sounds at sample ``now``, or did just before."""
         return self.tone_off > 0 and now - self.tone_off < TONE_PAST_SAMPLES
 
+    def tone_off_by(self, sample: int) -> int:
+        """Where the last tone before a recent sample ended: a vowel of what is said since may sound like one."""
+        n_since = max(0, (frame_end_sample(self.n_heard - 1) - sample) // HOP_SAMPLES)
+        return self._tone_offs[max(0, len(self._tone_offs) - 1 - n_since)]
+
     def evidence(self, now: int) -> Samples:
         """Evidence as of sample ``now``: float32 of shape ``(len(amd.evidence.NAMES),)``."""
         return self._evidence.vector(now, self.cadence)
@@ -96,9 +126,8 @@ class Hearing:
             return
         facts = self._spectrum.feed(frames)
         rows = zip(
+            facts_of(facts),
             facts.level_db.tolist(),
-            facts.bands_db.tolist(),
-            facts.voicing.tolist(),
             facts.peak_hz.tolist(),
             facts.second_hz.tolist(),
             facts.peak_share.tolist(),
@@ -109,20 +138,27 @@ class Hearing:
         for index, row in enumerate(rows, first):
             yield self._step(index, *row)
 
-    def finish(self) -> tuple[Run | None, tuple[Heard, ...]]:
-        """End the call: the run that was still open, and the tones that were, or waited for what would follow."""
+    def finish(self) -> Moment:
+        """End the call: the last frames, the run that was still open, the tones that were or waited for others."""
+        started, ended, judged = self._judge(self._speech.finish())
         tone = self._tones.finish(self.n_frames)
         if tone is not None and is_generated(tone):
-            self.cadence.retract(self.n_frames - 1, tone.on)
+            ended = self.cadence.retract(self.n_frames - 1, tone.on) or ended
         heard = self._progress.finish(self.n_samples, ended=tone, spoken=self.spoken)
-        return self.cadence.close(), tuple(heard)
+        return Moment(
+            now=self.n_samples,
+            known=self.n_samples,
+            started=started,
+            ended=self.cadence.close() or ended,
+            tones=tuple(heard),
+            judged=judged,
+        )
 
     def _step(
         self,
         index: int,
+        facts: Floats,
         level_db: float,
-        bands_db: list[float],
-        voicing: float,
         peak_hz: float,
         second_hz: float,
         peak_share: float,
@@ -141,17 +177,15 @@ class Hearing:
             clarity=clarity,
         )
         sounding = self._tones.sounding()
-        tonal = sounding is not None
-        activity = self._speech.step(level_db, bands_db, voicing, tonal=tonal)
-        gone = None
+        tone_on = None
         if ended_tone is not None and is_generated(ended_tone):
-            gone = self.cadence.retract(index, ended_tone.on)
+            tone_on = ended_tone.on
             self.tone_off = ended_tone.off
         if sounding is not None:
             self.tone_off = sounding.off
         pending = self._tones.pending
-        self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
-        started, ended_run = self.cadence.step(index, active=activity.active, voiced=activity.voiced, hold=pending)
+        self._waiting.append(_Waiting(index, level_db, sounding is not None, pending, tone_on))
+        started, ended_run, judged = self._judge(self._speech.step(facts))
         heard = self._progress.step(
             now=known,
             ended=ended_tone,
@@ -161,14 +195,40 @@ class Hearing:
             spoken=self.spoken,
         )
         self.tone_off = max(self.tone_off, *(tone.off for tone in heard)) if heard else self.tone_off
+        self._tone_offs.append(self.tone_off)
+        self.n_heard = index + 1
         return Moment(
             now=frame_end_sample(index),
             known=known,
-            started=self.cadence.run if started else None,
-            ended=ended_run or gone,
+            started=started,
+            ended=ended_run,
             tones=tuple(heard),
-            tick=index % TICK_FRAMES == TICK_FRAMES - 1,
-            level_db=level_db,
-            activity=activity,
-            tonal=tonal,
+            judged=judged,
         )
+
+    def _judge(self, activities: tuple[Activity, ...]) -> tuple[Run | None, Run | None, tuple[Judged, ...]]:
+        """Follow the frames that are judged now, each with what was known of tones when it was heard.
+
+        A run that starts and is taken back within one tick was never known.
+        """
+        started_run = ended_run = None
+        judged = []
+        if activities:
+            self._answer.step(self._speech.inputs)
+            self._evidence.listen(self._answer.log_odds)
+        for frame, activity in zip(self._waiting[: len(activities)], activities, strict=True):
+            gone = None if frame.tone_on is None else self.cadence.retract(frame.index, frame.tone_on)
+            self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
+            started, ended = self.cadence.step(
+                frame.index, active=activity.active, voiced=activity.voiced, hold=frame.pending
+            )
+            over = gone or ended
+            if over is not None and started_run is not None:
+                started_run = None
+            elif over is not None:
+                ended_run = over
+            started_run = self.cadence.run if started else started_run
+            now = frame_end_sample(frame.index)
+            judged.append(Judged(now=now, level_db=frame.level_db, activity=activity, tonal=frame.tonal))
+        del self._waiting[: len(activities)]
+        return started_run, ended_run, tuple(judged)

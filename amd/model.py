@@ -22,7 +22,7 @@ from amd.events import Weight
 from amd.evidence import NAMES
 from amd.models import content_of
 
-SHIPPED: Final = "cadence-1.json"
+SHIPPED: Final = "calibration-1.json"
 FORMAT: Final = "amd additive model 1"
 
 

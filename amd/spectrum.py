@@ -26,6 +26,12 @@ END_BIN: Final = 112
 """3500 Hz: the end of the telephone band."""
 BAND_EDGES_BINS: Final = (8, 13, 20, 30, 44, 66, 112)
 """Six bands, 250 to 3500 Hz, of about equal width on the Bark scale."""
+MEL_EDGES_BINS: Final = (3, 5, 8, 11, 14, 17, 20, 24, 28, 33, 38, 44, 50, 56, 63, 71, 80, 89, 99, 110, 122)
+"""Twenty bands, 94 to 3812 Hz, of about equal width on the mel scale and two bins at least: what a voice's pitch
+and a wide band's end hold is kept; a DC offset reaches bin 1 only."""
+MEL_MIN_DB: Final = -160.0
+"""A quiet line's noise, 40 dB down and in one band, is above it: the shape of a spectrum does not depend on the
+gain."""
 LEVEL_MIN_DB: Final = -120.0
 """Levels stop here, give or take the rounding of float32."""
 LAG_MIN_SAMPLES: Final = 20
@@ -56,6 +62,8 @@ class FrameFacts:
         Mean square from 250 to 3500 Hz, in dB of full scale.
     bands_db : float32, shape (n, 6)
         The same, band by band.
+    mel_db : float32, shape (n, 20)
+        The same in bands of `MEL_EDGES_BINS`, from `MEL_MIN_DB` on.
     voicing : float32
         Highest normalised autocorrelation at the lags of voices, averaged over three frames: 0 (noise) to
         about 1 (a steady vowel or a tone).
@@ -72,6 +80,7 @@ class FrameFacts:
 
     level_db: Floats
     bands_db: Floats
+    mel_db: Floats
     voicing: Floats
     pitch_hz: Floats
     peak_hz: Floats
@@ -91,6 +100,7 @@ class SpectrumAnalyser:
         """Analyse ``frames`` of shape ``(n, FRAME_SAMPLES)``."""
         spectrum = fft.rfft(frames * _WINDOW)
         power = (spectrum.real**2 + spectrum.imag**2) * _POWER_SCALE
+        mel = np.add.reduceat(power[:, : MEL_EDGES_BINS[-1]], MEL_EDGES_BINS[:-1], axis=1)
         power[:, :FIRST_BIN] = 0
         power[:, END_BIN:] = 0
         bands = np.add.reduceat(power, BAND_EDGES_BINS[:-1], axis=1)
@@ -100,6 +110,7 @@ class SpectrumAnalyser:
         return FrameFacts(
             level_db=_decibels(total),
             bands_db=_decibels(bands),
+            mel_db=_decibels(mel, MEL_MIN_DB),
             voicing=voicing,
             pitch_hz=pitch_hz,
             peak_hz=peak_hz,
@@ -121,9 +132,9 @@ class SpectrumAnalyser:
         return best, (RATE_HZ / lags).astype(np.float32)
 
 
-def _decibels(power: Floats) -> Floats:
-    """Power to dB of full scale, from `LEVEL_MIN_DB` on."""
-    floor = np.float32(10 ** (LEVEL_MIN_DB / 10))
+def _decibels(power: Floats, least_db: float = LEVEL_MIN_DB) -> Floats:
+    """Power to dB of full scale, from ``least_db`` on."""
+    floor = np.float32(10 ** (least_db / 10))
     return np.float32(10) * np.log10(np.maximum(power, floor))
 
 

@@ -1,141 +1,194 @@
-"""Is this frame speech? A tracked noise floor in six bands, and periodicity that noise does not have.
+"""Is this frame speech of the one who answered? A small recurrent network over the spectrum, asked once a tick.
 
-The floor is the lowest smoothed level of the last second and a half, band by band (after the minimum statistics
-of Martin 2001, doi:10.1109/89.928915): a noise that starts or changes is followed within that time, speech is
-not, since it dips in every band between its words. Digital silence is not a floor: carriers send it where
-there is no audio at all.
+What it is given does not depend on the line's gain: each band against a tracked floor and against a tracked peak,
+periodicity, and how much of the frame one tone explains. It was fitted to where the clean speech of composed calls
+is, so music, tones, echo and the voices of others are not speech, however loud. Digital silence is no floor:
+carriers send it where there is no audio at all.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Final
 
-DIGITAL_SILENCE_DB: Final = -95.0
-"""Below the quantisation noise of 16-bit audio (-98 dB over the whole band, dithered)."""
+import numpy as np
+
+from amd.networks import Network, parse
+from amd.spectrum import MEL_EDGES_BINS, Floats, FrameFacts
+
+SHIPPED: Final = "speech-1.npz"
+TICK_FRAMES: Final = 6
+"""Asked every 96 ms: the first frame of a tick is judged with the 80 ms after it in view, the last with none."""
+N_MEL: Final = len(MEL_EDGES_BINS) - 1
+FACTS: Final = ("level_db", "voicing", "pitch_hz", "peak_share", "pair_share", "clarity")
+"""What is taken of a frame, before its mel bands."""
+N_FACTS: Final = len(FACTS) + N_MEL
+_LEVEL, _VOICING, _PITCH = (FACTS.index(name) for name in ("level_db", "voicing", "pitch_hz"))
+INPUTS: Final = (
+    *(f"above_floor_{band}" for band in range(N_MEL)),
+    *(f"below_peak_{band}" for band in range(N_MEL)),
+    "level_below_peak",
+    *("voicing", "pitch_octaves", "peak_share", "pair_share", "clarity"),
+)
+"""What the network is given of each frame of a tick, frame after frame."""
+OUTPUTS: Final = tuple(f"speech_{frame}" for frame in range(TICK_FRAMES))
+
+DIGITAL_SILENCE_DB: Final = -115.0
+"""Below all that 16-bit audio can hold, 15 dB less gain included."""
 SPEECH_LEVEL_MIN_DB: Final = -80.0
-"""Speech at -40 dB gain on a -35 dBFS line is still heard; crosstalk below that is not."""
-FLOOR_BLOCK_FRAMES: Final = 8
-FLOOR_BLOCKS: Final = 12
-"""The floor is the minimum of 12 blocks of 128 ms: longer than any word without a dip in some band."""
-FLOOR_SMOOTHING: Final = 0.5
-"""Weight of the newest frame: smooths over about three frames, as short as the dips between words."""
-ACTIVE_SNR_DB: Final = 10.0
-"""Minimum of noise lies about 4 dB under its mean, and three of six bands fluctuate 2-3 dB above it."""
-VOICED_SNR_DB: Final = 7.0
-"""A periodic frame needs less level above the floor to be speech."""
+"""Of the tracked peak: speech at -40 dB gain on a -35 dBFS line is still heard; crosstalk on a line where nothing
+is louder than that is not."""
+FLOOR_RISE: Final = 0.025
+FLOOR_FALL: Final = 0.4
+"""Shares of the way to a tick's level that the floor goes up, and down, with each tick: it follows a louder line
+within some seconds, and dips of 200 ms at once."""
+PEAK_FALL: Final = 0.02
+"""The same for the peak, which rises at once."""
+SCALE_DB: Final = 20.0
+PITCH_MIDDLE_HZ: Final = 160.0
+ABOVE_FLOOR: Final = (-1.0, 3.0)
+BELOW_PEAK: Final = (-4.0, 1.0)
+"""In units of `SCALE_DB`: what lies beyond tells no more."""
+SPEECH_LOG_ODDS_MIN: Final = 0.0
 VOICING_MIN: Final = 0.36
 """White noise stays below 0.2 in 99 % of frames, pink noise below 0.5; at 15 dB SNR, 75 % of the speech frames
 of real telephone calls are above 0.5."""
-VOICING_SURE: Final = 0.6
-"""What suffices before the floor is known: where a call starts in a word, the word is its own floor. Hum on real
-lines is below it in 97 % of frames."""
-VOICING_AFTER_SILENCE: Final = 0.45
-"""The same out of digital silence, where what begins is more often a word than a humming line."""
-FLOOR_KNOWN_FRAMES: Final = 32
-"""Half a second: by then a word has dipped or ended."""
-BELOW_PEAK_MAX_DB: Final = 18.0
-"""Frames this far below the loudest recent speech are other voices, its echo or the room: of 15 to 32 dB, what
-found the most greeting ends in composed calls with babble and lost the fewest without."""
-TONE_KNOWN_FRAMES: Final = 14
-"""A tone is known 4 to 12 frames after it began, and frames before it hold some of it."""
-TONE_EDGE_FRAMES: Final = 3
-"""Frames that hold the end of a tone."""
-PEAK_DECAY_DB: Final = 0.03
-"""Per frame: about 2 dB a second."""
-SYLLABLE_SMOOTHING: Final = 0.15
-"""Weight of the newest frame: about 100 ms, a short syllable."""
-SYLLABLE_BELOW_PEAK_MAX_DB: Final = 14.0
-"""The same for levels smoothed over a syllable, which vary less. On 600 composed calls of the train split: 10 %
-of people called machine instead of 13 %, mostly people in babble, at the same accuracy; less lets more machines
-pass for people."""
+SNR_BANDS: Final = 6
+"""As many bands, the strongest, make a frame's level above the floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What one frame is: ``active`` (above the noise), ``voiced`` (active and periodic), and by how much."""
+    """What one frame is: ``active`` (speech), ``voiced`` (active and periodic), and how far above the floor."""
 
     active: bool
     voiced: bool
+    log_odds: float
     snr_db: float
     floor_db: float
 
 
-class SpeechTracker:
-    """Follow the noise floor of one call and judge its frames, one at a time and in order."""
+class References:
+    """Floor and peak of some calls, by which their levels are told; the gain of the line is in both."""
 
-    def __init__(self) -> None:
-        self._smoothed: list[float] = []
-        self._blocks: list[list[float]] = []
-        self._n_frames = 0
-        self._after_silence = False
-        self._peak_db = SPEECH_LEVEL_MIN_DB
-        self._syllable_db = SPEECH_LEVEL_MIN_DB
-        self._syllable_peak_db = SPEECH_LEVEL_MIN_DB
-        self._before_tone: list[tuple[float, float, float]] = []
-        self._since_tone_frames = TONE_EDGE_FRAMES
+    def __init__(self, n_calls: int) -> None:
+        self.floor_db: Floats = np.zeros((n_calls, N_MEL), dtype=np.float32)
+        self.peak_db: Floats = np.zeros(n_calls, dtype=np.float32)
+        self._known = np.zeros(n_calls, dtype=np.bool_)
 
-    def step(self, level_db: float, bands_db: list[float], voicing: float, *, tonal: bool) -> Activity:
-        """Judge the next frame.
+    def step(self, facts: Floats) -> Floats:
+        """Follow one tick of each call and return what the network is given of it.
 
         Parameters
         ----------
-        level_db, bands_db, voicing
-            The frame's facts, as in `amd.spectrum.FrameFacts`.
-        tonal : bool
-            Whether the frame belongs to a steady tone: it then tells nothing of the floor or of the voice's level.
+        facts : ndarray of float32, shape (n_calls, TICK_FRAMES, N_FACTS)
+            As `facts_of` gives them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_calls, TICK_FRAMES * len(INPUTS))
         """
-        if level_db <= DIGITAL_SILENCE_DB:
-            self._after_silence = self._after_silence or not self._blocks
-            return Activity(active=False, voiced=False, snr_db=0.0, floor_db=level_db)
-        if not tonal or not self._blocks:
-            self._follow(bands_db)
-        floor = self._floor()
-        above = sorted((band - low for band, low in zip(bands_db, floor, strict=True)), reverse=True)
-        snr_db = (above[0] + above[1] + above[2]) / 3
-        self._syllable_db += SYLLABLE_SMOOTHING * (level_db - self._syllable_db)
-        loud = (
-            level_db >= max(SPEECH_LEVEL_MIN_DB, self._peak_db - BELOW_PEAK_MAX_DB)
-            and self._syllable_db >= self._syllable_peak_db - SYLLABLE_BELOW_PEAK_MAX_DB
-        )
-        sure = VOICING_AFTER_SILENCE if self._after_silence else VOICING_SURE
-        early = self._n_frames <= FLOOR_KNOWN_FRAMES and voicing >= sure
-        voiced = loud and voicing >= VOICING_MIN and (snr_db >= VOICED_SNR_DB or early)
-        active = loud and (voiced or snr_db >= ACTIVE_SNR_DB)
-        self._peak_db -= PEAK_DECAY_DB
-        self._syllable_peak_db -= PEAK_DECAY_DB
-        self._forget_tone(tonal=tonal)
-        if voiced and self._since_tone_frames >= TONE_EDGE_FRAMES:
-            self._peak_db = max(self._peak_db, level_db)
-            self._syllable_peak_db = max(self._syllable_peak_db, self._syllable_db)
-        return Activity(active=active, voiced=voiced, snr_db=snr_db, floor_db=max(floor))
+        level_db, mel_db = facts[:, :, _LEVEL], facts[:, :, len(FACTS) :]
+        self._follow(level_db, mel_db)
+        above = _scaled(mel_db - self.floor_db[:, None], ABOVE_FLOOR)
+        peak_db = self.peak_db[:, None]
+        below = _scaled(mel_db - peak_db[:, :, None], BELOW_PEAK)
+        level = _scaled(level_db - peak_db, BELOW_PEAK)
+        octaves = np.log2(facts[:, :, _PITCH] / np.float32(PITCH_MIDDLE_HZ))
+        shares = facts[:, :, _PITCH + 1 : len(FACTS)]
+        columns = (above, below, level[:, :, None], facts[:, :, _VOICING, None], octaves[:, :, None], shares)
+        inputs: Floats = np.concatenate(columns, axis=2).reshape(facts.shape[0], -1)
+        return inputs
 
-    def _forget_tone(self, *, tonal: bool) -> None:
-        """Go back to the voice's levels from before a tone: its first frames were taken for voice."""
-        if tonal and self._before_tone:
-            peak_db, syllable_peak_db, syllable_db = self._before_tone[0]
-            self._peak_db = min(self._peak_db, peak_db)
-            self._syllable_peak_db = min(self._syllable_peak_db, syllable_peak_db)
-            self._syllable_db = min(self._syllable_db, syllable_db)
-        if tonal:
-            self._since_tone_frames = 0
-            return
-        self._since_tone_frames += 1
-        levels = (self._peak_db, self._syllable_peak_db, self._syllable_db)
-        self._before_tone = [*self._before_tone[-(TONE_KNOWN_FRAMES - 1) :], levels]
+    def _follow(self, level_db: Floats, mel_db: Floats) -> None:
+        """Move floor and peak on by what is not digital silence; the first of it is both."""
+        live = level_db > np.float32(DIGITAL_SILENCE_DB)
+        n_live = np.add.reduce(live, axis=1, dtype=np.float32)
+        heard = n_live > 0
+        total_db = np.zeros_like(self.floor_db)
+        for frame in range(TICK_FRAMES):  # a sum in one order, whatever the shape of the array
+            total_db += np.where(live[:, frame, None], mel_db[:, frame], np.float32(0))
+        mean_db = total_db / np.maximum(n_live, np.float32(1))[:, None]
+        loudest_db = np.max(level_db, axis=1)
+        first = (heard & ~self._known)[:, None]
+        way_db = mean_db - self.floor_db
+        share = np.where(way_db > 0, np.float32(FLOOR_RISE), np.float32(FLOOR_FALL))
+        floor_db = np.where(first, mean_db, self.floor_db + share * way_db)
+        fallen_db = self.peak_db + np.float32(PEAK_FALL) * (loudest_db - self.peak_db)
+        peak_db = np.where(first[:, 0], loudest_db, np.maximum(loudest_db, fallen_db))
+        self.floor_db = np.where(heard[:, None], floor_db, self.floor_db)
+        self.peak_db = np.where(heard, peak_db, self.peak_db)
+        self._known |= heard
 
-    def _follow(self, bands_db: list[float]) -> None:
-        """Smooth the bands and move the sliding minimum on."""
-        if not self._smoothed:
-            self._smoothed = list(bands_db)
-        self._smoothed = [
-            old + FLOOR_SMOOTHING * (new - old) for old, new in zip(self._smoothed, bands_db, strict=True)
-        ]
-        if self._n_frames % FLOOR_BLOCK_FRAMES == 0:
-            self._blocks = [*self._blocks[-(FLOOR_BLOCKS - 1) :], list(self._smoothed)]
-        else:
-            self._blocks[-1] = [min(pair) for pair in zip(self._blocks[-1], self._smoothed, strict=True)]
+
+def facts_of(facts: FrameFacts) -> Floats:
+    """Take what is needed of each frame: float32 of shape ``(n, N_FACTS)``."""
+    columns = [getattr(facts, name)[:, None] for name in FACTS]
+    return np.concatenate([*columns, facts.mel_db], axis=1)
+
+
+def _scaled(levels_db: Floats, limits: tuple[float, float]) -> Floats:
+    low, high = (np.float32(limit) for limit in limits)
+    scaled: Floats = np.minimum(np.maximum(levels_db / np.float32(SCALE_DB), low), high)
+    return scaled
+
+
+class SpeechTracker:
+    """Judge the frames of one call, one at a time and in order; the answers come once a tick."""
+
+    def __init__(self) -> None:
+        self._references = References(1)
+        self._state = shipped().start(1)
+        self._tick: Floats = np.zeros((1, TICK_FRAMES, N_FACTS), dtype=np.float32)
+        self._n_frames = 0
+        self.inputs: Floats = np.zeros((1, TICK_FRAMES * len(INPUTS)), dtype=np.float32)
+
+    def step(self, facts: Floats) -> tuple[Activity, ...]:
+        """Take the next frame, float32 of shape ``(N_FACTS,)``; return the tick's frames with its last one."""
+        self._tick[0, self._n_frames] = facts
         self._n_frames += 1
+        return self._judge() if self._n_frames == TICK_FRAMES else ()
 
-    def _floor(self) -> list[float]:
-        return [min(band) for band in zip(*self._blocks, strict=True)]
+    def finish(self) -> tuple[Activity, ...]:
+        """Judge what was heard of the last tick, as if its last frame had gone on."""
+        if self._n_frames == 0:
+            return ()
+        self._tick[0, self._n_frames :] = self._tick[0, self._n_frames - 1]
+        return self._judge()
+
+    def _judge(self) -> tuple[Activity, ...]:
+        n_frames, self._n_frames = self._n_frames, 0
+        self.inputs = self._references.step(self._tick)
+        log_odds, self._state = shipped().step(self.inputs, self._state)
+        floor_db = self._references.floor_db[0]
+        loud = float(self._references.peak_db[0]) >= SPEECH_LEVEL_MIN_DB
+        above_db = np.partition(self._tick[0, :, len(FACTS) :] - floor_db, N_MEL - SNR_BANDS, axis=1)
+        snr_db = np.mean(above_db[:, N_MEL - SNR_BANDS :], axis=1)
+        rows = zip(
+            self._tick[0, :n_frames, _LEVEL].tolist(),
+            self._tick[0, :n_frames, _VOICING].tolist(),
+            log_odds[0, :n_frames].tolist(),
+            snr_db[:n_frames].tolist(),
+            strict=True,
+        )
+        return tuple(_activity(*row, loud=loud, floor_db=float(np.max(floor_db))) for row in rows)
+
+
+def _activity(
+    level_db: float, voicing: float, log_odds: float, snr_db: float, *, loud: bool, floor_db: float
+) -> Activity:
+    if level_db <= DIGITAL_SILENCE_DB:
+        return Activity(active=False, voiced=False, log_odds=log_odds, snr_db=0.0, floor_db=level_db)
+    active = loud and log_odds >= SPEECH_LOG_ODDS_MIN
+    voiced = active and voicing >= VOICING_MIN
+    return Activity(active=active, voiced=voiced, log_odds=log_odds, snr_db=snr_db, floor_db=floor_db)
+
+
+@cache
+def shipped() -> Network:
+    """Return the network that comes with this version."""
+    data = resources.files("amd.models").joinpath(SHIPPED).read_bytes()
+    frames = [f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS]
+    return parse(data, inputs=frames, outputs=OUTPUTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, readme, tones
+from benchmarks import accuracy, readme, speech_activity, tones
 from benchmarks.tones import fit
 
 
@@ -16,6 +16,10 @@ def main() -> None:
     scoring = commands.add_parser("accuracy", help="score every policy and the peers on a labeled set")
     scoring.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
     scoring.set_defaults(run=lambda options: accuracy.run(options.set))
+    speaking = commands.add_parser("speech", help="score speech activity on a composed set")
+    speaking.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
+    speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    speaking.set_defaults(run=lambda options: speech_activity.run(options.set, options.out))
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
     beeps = commands.add_parser("tones", help="score amd and the peers on generated tones")

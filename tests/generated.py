@@ -5,13 +5,16 @@ Levels are mean squares in dB of full scale 1: a full-scale sine has -3 dB. All 
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
 from scipy import signal
 
 from amd.cadence import Run
@@ -24,6 +27,7 @@ from amd.tones import Tone, ToneTracker
 RATE_HZ = 8000
 Floats = npt.NDArray[np.float64]
 DC_300 = 300 / 32768
+SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
 
 
 def size(seconds: float) -> int:
@@ -105,6 +109,15 @@ def words(rng: np.random.Generator, seconds: float, level_db: float, pitch_hz: f
     return voice(rng, seconds, level_db, pitch_hz) * (1 - 0.9 * dips)
 
 
+def sentence(seconds: float, level_db: float, file: str = "machine-03.wav") -> Floats:
+    """What a sample says, over and over, nearly without noise: a vowel alone is no speech to `amd.speech`."""
+    rows = csv.DictReader((SAMPLES / "manifest.csv").read_text().splitlines())
+    row = next(row for row in rows if row["file"] == file)
+    start, end = (size(float(row[column])) for column in ("speech_start_s", "greeting_end_s"))
+    said = soundfile.read(SAMPLES / file, dtype="float64")[0][start:end]
+    return np.resize(said * 10 ** (level_db / 20) / np.sqrt(np.mean(said**2)), size(seconds))
+
+
 def faded(samples: Floats, rise_s: float, fall_s: float) -> Floats:
     """``samples`` with a smooth start and end."""
     place = np.arange(samples.size) / RATE_HZ
@@ -147,10 +160,10 @@ class Listened:
 def listen(samples: Floats) -> Listened:
     hearing = Hearing()
     moments = list(hearing.feed(float32(samples)))
-    last, late = hearing.finish()
-    runs = [moment.ended for moment in moments if moment.ended is not None]
-    tones = [heard for moment in moments for heard in moment.tones]
-    return Listened(runs=runs + ([last] if last else []), tones=[*tones, *late], moments=moments)
+    told = [*moments, hearing.finish()]
+    runs = [moment.ended for moment in told if moment.ended is not None]
+    tones = [heard for moment in told for heard in moment.tones]
+    return Listened(runs=runs, tones=tones, moments=moments)
 
 
 def facts_of(samples: Floats) -> FrameFacts:

@@ -55,11 +55,12 @@ def test_another_format_is_a_model_error_that_names_what_is_needed(text):
         parse(text)
 
 
-@pytest.mark.parametrize("change", ['"prior_log_odds": -0.4', '"version": "cadence-1"', "[0.15, 0.7,"])
-def test_a_file_that_was_edited_is_a_model_error(change):
-    edited = shipped_text().replace(
-        change, change.replace("-0.4", "-0.3").replace("ce-1", "ce-2").replace("0.7,", "0.8,")
-    )
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [('"prior_log_odds": -0.21', '"prior_log_odds": -0.2'), ("answer-1", "answer-2"), ("-10.0", "-11.0")],
+)
+def test_a_file_that_was_edited_is_a_model_error(change, to):
+    edited = shipped_text().replace(change, to)
     assert edited != shipped_text()
     with pytest.raises(ModelError, match=r"checksum does not fit its content: edited by hand, or cut short\?"):
         parse(edited)
@@ -154,7 +155,7 @@ def test_any_log_odds_give_a_probability(log_odds):
 def test_the_shipped_model_is_read_and_takes_only_known_evidence():
     model = shipped()
     assert model is shipped()
-    assert f"{model.version}.json" == SHIPPED
+    assert SHIPPED.endswith(".json")
     assert {curve.name for curve in model.curves} <= set(NAMES)
     for curve in model.curves:
         assert len(curve.at) == len(curve.log_odds)
@@ -172,12 +173,14 @@ def test_more_speech_never_speaks_for_a_human_and_a_longer_gap_never_for_a_machi
     assert probability(speech_s=other, gap_s=low) >= probability(speech_s=other, gap_s=high)
 
 
-def test_hello_and_silence_is_a_human_and_a_long_greeting_a_machine():
+def test_the_network_s_opinion_carries_the_probability_and_the_rest_is_only_told():
     def probability(**values):
         return machine_probability(shipped().weigh(evidence(**values)))
 
-    assert probability(speech_s=0.5, gap_s=1.2) < 0.3
-    assert probability(speech_s=6.0, gap_s=0.1) > 0.9
+    assert probability(voice_log_odds=-4.0) < 0.05
+    assert probability(voice_log_odds=4.0) > 0.95
+    told = {weight.name: weight.log_odds for weight in shipped().weigh(evidence(speech_s=6.0, gap_s=1.0))}
+    assert told["speech_s"] == told["gap_s"] == 0.0
 
 
 def test_every_piece_of_evidence_is_explained():

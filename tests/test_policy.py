@@ -136,8 +136,8 @@ def test_early_media_is_true_or_false(value):
             {"early_gap_min_s": 0.9, "human_gap_min_s": 0.8},
             r"early_gap_min_s=0.9 must not exceed human_gap_min_s=0.8",
         ),
-        ({"human_gap_min_s": 2.0}, r"human_gap_min_s=2.0 must not exceed gap_max_s=1.9"),
-        ({"early_probability_min": 0.71}, r"early_probability_min=0.71 must not exceed"),
+        ({"human_gap_min_s": 2.0}, r"human_gap_min_s=2.0 must not exceed gap_max_s=1.8"),
+        ({"early_probability_min": 0.91}, r"early_probability_min=0.91 must not exceed"),
         (
             {"early_probability_min": 0.8, "human_probability_min": 0.9, "machine_probability_min": 0.79},
             r"early_prob",

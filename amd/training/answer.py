@@ -1,0 +1,248 @@
+"""Fit the network of `amd.answer` to composed calls: ``python -m amd.training.answer``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from amd.answer import OUTPUTS
+from amd.errors import MissingExtraError
+from amd.networks import Floats, Network, save
+from amd.speech import INPUTS, TICK_FRAMES
+from amd.training.calls import (
+    AFTER,
+    BATCH_CALLS,
+    BEFORE,
+    TICK_SAMPLES,
+    WITHIN,
+    Mask,
+    in_samples,
+    read_truth,
+    speech_mask,
+    ticks_of,
+)
+
+TICK_S: Final = TICK_SAMPLES / 8000
+PARTIES: Final = ("human", "machine")
+RATE_MAX: Final = 3e-3
+CLIP_NORM: Final = 1.0
+JITTER: Final = 0.05
+"""Noise on the inputs, in fitting: they are in units of 20 dB."""
+SPEECH_SHARE: Final = 0.5
+PHASE_SHARE: Final = 0.3
+"""Weights of the heads that tell speech and the phase of the call, in fitting only: they steady the memory."""
+N_PHASES: Final = 3
+FIRST_S: Final = 0.6
+DECIDED_S: Final = 2.5
+LATE_S: Final = 6.0
+WEIGHT_FIRST: Final = 0.3
+WEIGHT_WAIT: Final = 2.0
+WEIGHT_LATE: Final = 0.2
+"""Ticks count most in the wait after the greeting, where people are decided, and little where all is decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the network is fitted."""
+
+    n_dense: int = 64
+    n_units: int = 96
+    n_epochs: int = 12
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One call: its ticks, and what is true of them."""
+
+    inputs: npt.NDArray[np.float16]
+    speech: Mask
+    phase: npt.NDArray[np.int64]
+    weight: Floats
+    machine: bool
+
+
+def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
+    """Hear a composed set; calls that nobody answered teach speech and phase only."""
+    truths = read_truth(folder)[:n_calls]
+    heard = []
+    for first in range(0, len(truths), BATCH_CALLS):
+        batch = truths[first : first + BATCH_CALLS]
+        samples = [soundfile.read(folder / truth["file"], dtype="float32")[0] for truth in batch]
+        for inputs, truth in zip(ticks_of(samples), batch, strict=True):
+            n_ticks = inputs.shape[0]
+            mask = speech_mask(in_samples(truth["speech"]), n_ticks * TICK_FRAMES)
+            phase, weight = _lesson(truth, n_ticks)
+            heard.append(
+                Heard(
+                    inputs=inputs.astype(np.float16),
+                    speech=mask.reshape(n_ticks, TICK_FRAMES),
+                    phase=phase,
+                    weight=weight,
+                    machine=truth["label"] == "machine",
+                )
+            )
+    return heard
+
+
+def _lesson(truth: dict[str, Any], n_ticks: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Phase of each tick as of its end, and how much its verdict counts."""
+    ends_s = (np.arange(n_ticks) + 1) * TICK_S
+    began_s = truth["speech"][0][0] if truth["speech"] else np.inf
+    ended_s = np.inf if truth["greeting_end_s"] is None else truth["greeting_end_s"]
+    phase = np.full(n_ticks, BEFORE, dtype=np.int64)
+    phase[ends_s > began_s] = WITHIN
+    phase[ends_s > ended_s] = AFTER
+    weight = np.zeros(n_ticks, dtype=np.float32)
+    if truth["label"] in PARTIES:
+        from_s = min(began_s, truth["beep"][0][0] if truth["beep"] else np.inf)
+        weight[ends_s > from_s + TICK_S] = 1.0
+        weight[(ends_s > from_s + TICK_S) & (ends_s < from_s + FIRST_S)] = WEIGHT_FIRST
+        weight[(ends_s > from_s + LATE_S) & (ends_s < ended_s)] = WEIGHT_FIRST
+        weight[(ends_s > ended_s) & (ends_s < ended_s + DECIDED_S)] = WEIGHT_WAIT
+        weight[ends_s > ended_s + DECIDED_S + 1.0] = WEIGHT_LATE
+    return phase, weight
+
+
+def fit(calls: Sequence[Heard], recipe: Recipe, *, version: str, story: str, dev: Sequence[Heard] = ()) -> Network:
+    """Fit a network on the calls; ``dev`` is only looked at.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch is not installed.
+    """
+    try:
+        import torch  # noqa: PLC0415 - detecting must not need it
+    except ImportError as error:
+        raise MissingExtraError("fitting needs torch: pip install 'amd-callback[train]'") from error
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    dense = torch.nn.Linear(TICK_FRAMES * len(INPUTS), recipe.n_dense)
+    memory = torch.nn.GRU(recipe.n_dense, recipe.n_units, batch_first=True)
+    out = torch.nn.Linear(recipe.n_units, len(OUTPUTS) + TICK_FRAMES + N_PHASES)
+    model = torch.nn.ModuleList([dense, memory, out])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE_MAX, weight_decay=1e-4)
+    n_steps = recipe.n_epochs * -(-len(calls) // BATCH_CALLS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE_MAX, total_steps=n_steps)
+    rng = np.random.default_rng(recipe.seed)
+    cross = torch.nn.functional.binary_cross_entropy_with_logits
+    began_s = time.perf_counter()
+    for epoch in range(recipe.n_epochs):
+        losses = []
+        for batch in _batches(calls, rng):
+            inputs, speech, phase, weight, machine, heard = (torch.from_numpy(part) for part in batch)
+            inputs = inputs + JITTER * torch.randn_like(inputs)
+            logits = out(memory(torch.relu(dense(inputs)))[0])
+            verdict, frames, phases = torch.split(logits, [len(OUTPUTS), TICK_FRAMES, N_PHASES], dim=2)
+            of_verdict = cross(verdict[:, :, 0], machine[:, None].expand_as(weight), reduction="none") * weight
+            of_speech = cross(frames, speech, reduction="none").mean(2) * heard
+            of_phase = torch.nn.functional.cross_entropy(phases.transpose(1, 2), phase, reduction="none") * heard
+            loss = of_verdict.sum() / weight.sum().clamp(min=1)
+            losses.append(float(loss.detach()))
+            loss = loss + (SPEECH_SHARE * of_speech + PHASE_SHARE * of_phase).sum() / heard.sum()
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            optimizer.step()
+            schedule.step()
+        told = f", dev {loss_of(_network(dense, memory, out, version, story), dev):.4f}" if dev else ""
+        print(  # noqa: T201 - a person waits
+            f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
+            flush=True,
+        )
+    return _network(dense, memory, out, version, story)
+
+
+def judge(network: Network, calls: Sequence[Heard]) -> list[Floats]:
+    """Log-odds of a machine at each tick of each call."""
+    sizes = np.array([call.inputs.shape[0] for call in calls])
+    state = network.start(len(calls))
+    judged = np.zeros((len(calls), int(sizes.max())), dtype=np.float32)
+    for tick in range(int(sizes.max())):
+        rows = np.flatnonzero(sizes > tick)
+        inputs = np.stack([calls[row].inputs[tick] for row in rows.tolist()]).astype(np.float32)
+        log_odds, state[rows] = network.step(inputs, state[rows])
+        judged[rows, tick] = log_odds[:, 0]
+    return [row[:size] for row, size in zip(judged, sizes, strict=True)]
+
+
+def loss_of(network: Network, calls: Sequence[Heard]) -> float:
+    """Cross-entropy of the verdict, in nats, weighted as in fitting."""
+    total, weights = 0.0, 0.0
+    for log_odds, call in zip(judge(network, calls), calls, strict=True):
+        wrong = -log_odds if call.machine else log_odds
+        total += float(np.sum(np.logaddexp(0, wrong) * call.weight))
+        weights += float(np.sum(call.weight))
+    return total / weights
+
+
+def _batches(calls: Sequence[Heard], rng: np.random.Generator) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+    """All calls once, those of like length together, in a random order of batches."""
+    sizes = np.array([call.inputs.shape[0] for call in calls])
+    order = np.argsort(sizes + rng.uniform(0, 15, sizes.size), kind="stable")
+    for first in rng.permutation(np.arange(0, order.size, BATCH_CALLS)).tolist():
+        batch = [calls[row] for row in order[first : first + BATCH_CALLS].tolist()]
+        n_calls, n_ticks = len(batch), max(call.inputs.shape[0] for call in batch)
+        inputs = np.zeros((n_calls, n_ticks, TICK_FRAMES * len(INPUTS)), dtype=np.float32)
+        speech = np.zeros((n_calls, n_ticks, TICK_FRAMES), dtype=np.float32)
+        phase = np.zeros((n_calls, n_ticks), dtype=np.int64)
+        weight, heard = (np.zeros((n_calls, n_ticks), dtype=np.float32) for _ in range(2))
+        for row, call in enumerate(batch):
+            size = call.inputs.shape[0]
+            inputs[row, :size], speech[row, :size] = call.inputs, call.speech
+            phase[row, :size], weight[row, :size], heard[row, :size] = call.phase, call.weight, 1
+        yield inputs, speech, phase, weight, np.array([call.machine for call in batch], dtype=np.float32), heard
+
+
+def _network(dense: Any, memory: Any, out: Any, version: str, story: str) -> Network:
+    """Take the weights out of torch; the heads that only steadied the fit stay behind."""
+
+    def taken(tensor: Any) -> Floats:
+        return np.ascontiguousarray(tensor.detach().numpy().T, dtype=np.float32)
+
+    n_outputs = len(OUTPUTS)
+    arrays = {
+        "dense_weight": taken(dense.weight),
+        "dense_bias": taken(dense.bias),
+        "in_weight": taken(memory.weight_ih_l0),
+        "in_bias": taken(memory.bias_ih_l0),
+        "state_weight": taken(memory.weight_hh_l0),
+        "state_bias": taken(memory.bias_hh_l0),
+        "out_weight": np.ascontiguousarray(taken(out.weight)[:, :n_outputs]),
+        "out_bias": np.ascontiguousarray(taken(out.bias)[:n_outputs]),
+    }
+    frames = tuple(f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS)
+    return Network(version=version, inputs=frames, outputs=OUTPUTS, arrays=arrays, recipe=story)
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(prog="python -m amd.training.answer", description=__doc__)
+    parser.add_argument("sets", nargs="+", type=Path, metavar="SET", help="composed sets, of the train split")
+    parser.add_argument("--dev", type=Path, metavar="SET", help="a set that is scored while fitting")
+    parser.add_argument("--version", default="answer-1")
+    parser.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
+    parser.add_argument("--epochs", type=int, default=Recipe().n_epochs, metavar="N")
+    parser.add_argument("--units", type=int, default=Recipe().n_units, metavar="N")
+    parser.add_argument("--seed", type=int, default=Recipe().seed, metavar="N")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    options = parser.parse_args()
+    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed)
+    calls = [call for folder in options.sets for call in hear(folder, n_calls=options.calls)]
+    dev = hear(options.dev) if options.dev else []
+    story = f"python -m amd.training.answer: {recipe}, {len(calls)} composed calls"
+    save(fit(calls, recipe, version=options.version, story=story, dev=dev), options.out)
+
+
+if __name__ == "__main__":
+    main()

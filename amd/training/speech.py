@@ -1,0 +1,187 @@
+"""Fit the network of `amd.speech` to the clean speech of composed calls: ``python -m amd.training.speech``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from amd.errors import MissingExtraError
+from amd.networks import Floats, Network, save
+from amd.speech import INPUTS, OUTPUTS, TICK_FRAMES
+from amd.training.calls import Lesson, lesson
+
+BATCH_CALLS: Final = 64
+RATE_MAX: Final = 4e-3
+RATE_MIN: Final = 4e-5
+CLIP_NORM: Final = 1.0
+PHASE_SHARE: Final = 0.1
+"""Weight of the head that tells the phase of the call, in fitting only: it steadies the memory."""
+N_PHASES: Final = 3
+LOG_EVERY: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the network is fitted."""
+
+    n_dense: int = 48
+    n_units: int = 64
+    n_epochs: int = 14
+    seed: int = 1
+
+
+def fit(
+    lessons: Sequence[Lesson], recipe: Recipe, *, version: str, story: str, dev: Lesson | None = None
+) -> Network:
+    """Fit a network on the lessons; ``dev`` is only looked at.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch is not installed.
+    """
+    try:
+        import torch  # noqa: PLC0415 - detecting must not need it
+    except ImportError as error:
+        raise MissingExtraError("fitting needs torch: pip install 'amd-callback[train]'") from error
+    torch.manual_seed(recipe.seed)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    dense = torch.nn.Linear(TICK_FRAMES * len(INPUTS), recipe.n_dense)
+    memory = torch.nn.GRU(recipe.n_dense, recipe.n_units, batch_first=True)
+    out = torch.nn.Linear(recipe.n_units, len(OUTPUTS) + N_PHASES)
+    model = torch.nn.ModuleList([dense, memory, out])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE_MAX, weight_decay=1e-4)
+    n_steps = recipe.n_epochs * sum(-(-one.sizes.size // BATCH_CALLS) for one in lessons)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=RATE_MAX, total_steps=n_steps, pct_start=0.15, final_div_factor=RATE_MAX / 25 / RATE_MIN
+    )
+    rng = np.random.default_rng(recipe.seed)
+    began_s = time.perf_counter()
+    for epoch in range(recipe.n_epochs):
+        losses = []
+        for batch in _batches(lessons, rng):
+            inputs, speech, phase, heard = (torch.from_numpy(part) for part in batch)
+            logits = out(memory(torch.relu(dense(inputs)))[0])
+            per_frame = torch.nn.functional.binary_cross_entropy_with_logits(
+                logits[:, :, : len(OUTPUTS)], speech, reduction="none"
+            ).mean(2)
+            per_tick = torch.nn.functional.cross_entropy(
+                logits[:, :, len(OUTPUTS) :].transpose(1, 2), phase, reduction="none"
+            )
+            loss = ((per_frame + PHASE_SHARE * per_tick) * heard).sum() / heard.sum()
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        if epoch % LOG_EVERY == LOG_EVERY - 1 or epoch == recipe.n_epochs - 1:
+            network = _network(dense, memory, out, version, story)
+            told = "" if dev is None else f", dev F1 {frame_f1(network, dev):.4f}"
+            print(  # noqa: T201 - a person waits
+                f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
+                flush=True,
+            )
+    return _network(dense, memory, out, version, story)
+
+
+def frame_f1(network: Network, dev: Lesson, log_odds_min: float = 0.0) -> float:
+    """F1 of the frames of a lesson."""
+    judged = judge(network, dev) >= log_odds_min
+    truth = dev.speech > 0
+    right = np.sum(judged & truth)
+    return 2 * int(right) / max(1, int(np.sum(judged)) + int(np.sum(truth)))
+
+
+def judge(network: Network, dev: Lesson) -> Floats:
+    """Log-odds of speech of each frame of a lesson, of shape ``(n_ticks, TICK_FRAMES)``."""
+    offsets = np.concatenate([[0], np.cumsum(dev.sizes)])
+    state = network.start(dev.sizes.size)
+    judged = np.zeros(dev.speech.shape, dtype=np.float32)
+    for tick in range(int(dev.sizes.max())):
+        rows = np.flatnonzero(dev.sizes > tick)
+        places = offsets[rows] + tick
+        judged[places], state[rows] = network.step(dev.inputs[places].astype(np.float32), state[rows])
+    return judged
+
+
+def _batches(
+    lessons: Sequence[Lesson], rng: np.random.Generator
+) -> Iterator[tuple[Floats, Floats, npt.NDArray[np.int64], Floats]]:
+    """All calls once, those of like length together, in a random order of batches."""
+    plan = []
+    for number, one in enumerate(lessons):
+        offsets = np.concatenate([[0], np.cumsum(one.sizes)])
+        order = np.argsort(one.sizes + rng.uniform(0, 30, one.sizes.size), kind="stable")
+        firsts = range(0, order.size, BATCH_CALLS)
+        plan += [(number, order[first : first + BATCH_CALLS], offsets) for first in firsts]
+    for place in rng.permutation(len(plan)):
+        number, rows, offsets = plan[place]
+        one = lessons[number]
+        n_ticks = int(one.sizes[rows].max())
+        inputs = np.zeros((rows.size, n_ticks, one.inputs.shape[1]), dtype=np.float32)
+        speech = np.zeros((rows.size, n_ticks, TICK_FRAMES), dtype=np.float32)
+        phase = np.zeros((rows.size, n_ticks), dtype=np.int64)
+        heard = np.zeros((rows.size, n_ticks), dtype=np.float32)
+        for at, row in enumerate(rows):
+            size, start = int(one.sizes[row]), int(offsets[row])
+            inputs[at, :size] = one.inputs[start : start + size]
+            speech[at, :size] = one.speech[start : start + size]
+            phase[at, :size] = one.phase[start : start + size]
+            heard[at, :size] = 1
+        yield inputs, speech, phase, heard
+
+
+def _network(dense: Any, memory: Any, out: Any, version: str, story: str) -> Network:
+    """Take the weights out of torch; the head of phases stays behind."""
+
+    def taken(tensor: Any) -> Floats:
+        return np.ascontiguousarray(tensor.detach().numpy().T, dtype=np.float32)
+
+    n_outputs = len(OUTPUTS)
+    arrays = {
+        "dense_weight": taken(dense.weight),
+        "dense_bias": taken(dense.bias),
+        "in_weight": taken(memory.weight_ih_l0),
+        "in_bias": taken(memory.bias_ih_l0),
+        "state_weight": taken(memory.weight_hh_l0),
+        "state_bias": taken(memory.bias_hh_l0),
+        "out_weight": np.ascontiguousarray(taken(out.weight)[:, :n_outputs]),
+        "out_bias": np.ascontiguousarray(taken(out.bias)[:n_outputs]),
+    }
+    frames = tuple(f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS)
+    return Network(version=version, inputs=frames, outputs=OUTPUTS, arrays=arrays, recipe=story)
+
+
+def main() -> None:
+    """Fit and write."""
+    parser = argparse.ArgumentParser(prog="python -m amd.training.speech", description=__doc__)
+    parser.add_argument("sets", nargs="+", type=Path, metavar="SET", help="composed sets, of the train split")
+    parser.add_argument("--dev", type=Path, metavar="SET", help="a set that is scored while fitting")
+    parser.add_argument("--version", default="speech-1")
+    parser.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
+    parser.add_argument("--epochs", type=int, default=Recipe().n_epochs, metavar="N")
+    parser.add_argument("--units", type=int, default=Recipe().n_units, metavar="N")
+    parser.add_argument("--seed", type=int, default=Recipe().seed, metavar="N")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    options = parser.parse_args()
+    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed)
+    lessons = [
+        lesson(folder, seed=recipe.seed + number, n_calls=options.calls, spoilt=True)
+        for number, folder in enumerate(options.sets)
+    ]
+    dev = lesson(options.dev, seed=0) if options.dev else None
+    story = f"python -m amd.training.speech: {recipe}, {sum(one.sizes.size for one in lessons)} composed calls"
+    save(fit(lessons, recipe, version=options.version, story=story, dev=dev), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from typing import Final
 
 from amd.networks import Network, parse
 from amd.spectrum import Floats
-from amd.speech import INPUTS, TICK_FRAMES
+from amd.speech import TICK_INPUTS
 
 SHIPPED: Final = "answer-1.npz"
 OUTPUTS: Final = ("machine",)
@@ -26,7 +26,7 @@ class AnswerTracker:
         self.log_odds = 0.0
 
     def step(self, inputs: Floats) -> None:
-        """Take what the speech network was given of one tick, of shape ``(1, TICK_FRAMES * len(INPUTS))``."""
+        """Take what the speech network was given of one tick, of shape ``(1, len(TICK_INPUTS))``."""
         log_odds, self._state = shipped().step(inputs, self._state)
         self.log_odds = float(log_odds[0, 0])
 
@@ -35,5 +35,4 @@ class AnswerTracker:
 def shipped() -> Network:
     """Return the network that comes with this version."""
     data = resources.files("amd.models").joinpath(SHIPPED).read_bytes()
-    frames = [f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS]
-    return parse(data, inputs=frames, outputs=OUTPUTS)
+    return parse(data, inputs=TICK_INPUTS, outputs=OUTPUTS)

@@ -26,6 +26,7 @@ BEEP_PROBABILITY_MIN: Final = 0.98
 """On the dev split over five lines (5.8 h of speakers that the trees were not fitted to): 2 false beeps, both in
 one word of one clip. 0.97 has 3 there, 0.9 has 10."""
 GENERATED_PROBABILITY_MIN: Final = 0.5
+"""More likely than not: such a tone is not speech, whatever it means."""
 NAMED_CLARITY_MIN: Final = 0.6
 """A tone with a name in the network's tables needs no more purity than that: its frequency and length vouch."""
 

@@ -49,11 +49,13 @@ class Policy:
         A final ``machine`` from speech alone needs this: the costliest error is a person hung up on.
     human_gap_min_s : float, 0 to 10 s
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
-        0.3-1.0 s after their first words, so less than 1 s takes many of them for people; the law allows 2 s
-        from the end of a person's greeting (47 CFR 64.1200(a)(7)).
+        0.3-1.0 s after their first words; on composed calls of the dev split 0.85 s put the median human verdict
+        1 s after the greeting, and 0.95 s saved one machine in a hundred and cost 0.08 s. The law allows 2 s from
+        the end of a person's greeting (47 CFR 64.1200(a)(7)).
     gap_max_s : float, 0.5 to 10 s
         After this silence the verdict no longer waits: ``machine`` if ``forced_probability_min`` is reached,
-        else ``human``. The law allows 2 s of dead air from the end of a person's greeting.
+        else ``human``. The law allows 2 s of dead air from the end of a person's greeting, of which hearing that
+        end and the tick take 0.1 to 0.2 s.
     early_probability_min : float or None, 0.5 to 1
         Give a provisional verdict at this probability; None gives none. For those who must act at once and can
         take it back: about one in five such verdicts changes (a preliminary study).
@@ -63,8 +65,8 @@ class Policy:
         A verdict is forced this long after the first speech began: people who answer for a business speak for up
         to 5 s, and 2 s of silence may follow.
     forced_probability_min : float, 0.5 to 1
-        A forced verdict names the likelier party from this on, else it is ``unsure``: below two to one, asking
-        (press 1) is better than guessing.
+        A forced verdict names the likelier party from this on, else it is ``unsure``: in between, asking (press 1)
+        is better than guessing.
     silence_early_s, silence_max_s : float, 1 to 60 s
         Without speech or tone, ``silence`` is provisional after the first and final after the second. Carriers
         have been seen to send 3-8 s of digital silence before a greeting, so the final one waits longer.

@@ -33,6 +33,7 @@ INPUTS: Final = (
     *("voicing", "pitch_octaves", "peak_share", "pair_share", "clarity"),
 )
 """What the network is given of each frame of a tick, frame after frame."""
+TICK_INPUTS: Final = tuple(f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS)
 OUTPUTS: Final = tuple(f"speech_{frame}" for frame in range(TICK_FRAMES))
 
 DIGITAL_SILENCE_DB: Final = -115.0
@@ -190,5 +191,4 @@ def _activity(
 def shipped() -> Network:
     """Return the network that comes with this version."""
     data = resources.files("amd.models").joinpath(SHIPPED).read_bytes()
-    frames = [f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS]
-    return parse(data, inputs=frames, outputs=OUTPUTS)
+    return parse(data, inputs=TICK_INPUTS, outputs=OUTPUTS)

@@ -29,6 +29,7 @@ from amd.training.calls import (
     speech_mask,
     ticks_of,
 )
+from amd.training.layers import taken
 
 TICK_S: Final = TICK_SAMPLES / 8000
 PARTIES: Final = ("human", "machine")
@@ -155,12 +156,13 @@ def fit(calls: Sequence[Heard], recipe: Recipe, *, version: str, story: str, dev
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
             optimizer.step()
             schedule.step()
-        told = f", dev {loss_of(_network(dense, memory, out, version, story), dev):.4f}" if dev else ""
+        network = taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
+        told = f", dev {loss_of(network, dev):.4f}" if dev else ""
         print(  # noqa: T201 - a person waits
             f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
             flush=True,
         )
-    return _network(dense, memory, out, version, story)
+    return network
 
 
 def judge(network: Network, calls: Sequence[Heard]) -> list[Floats]:
@@ -202,27 +204,6 @@ def _batches(calls: Sequence[Heard], rng: np.random.Generator) -> Iterator[tuple
             inputs[row, :size], speech[row, :size] = call.inputs, call.speech
             phase[row, :size], weight[row, :size], heard[row, :size] = call.phase, call.weight, 1
         yield inputs, speech, phase, weight, np.array([call.machine for call in batch], dtype=np.float32), heard
-
-
-def _network(dense: Any, memory: Any, out: Any, version: str, story: str) -> Network:
-    """Take the weights out of torch; the heads that only steadied the fit stay behind."""
-
-    def taken(tensor: Any) -> Floats:
-        return np.ascontiguousarray(tensor.detach().numpy().T, dtype=np.float32)
-
-    n_outputs = len(OUTPUTS)
-    arrays = {
-        "dense_weight": taken(dense.weight),
-        "dense_bias": taken(dense.bias),
-        "in_weight": taken(memory.weight_ih_l0),
-        "in_bias": taken(memory.bias_ih_l0),
-        "state_weight": taken(memory.weight_hh_l0),
-        "state_bias": taken(memory.bias_hh_l0),
-        "out_weight": np.ascontiguousarray(taken(out.weight)[:, :n_outputs]),
-        "out_bias": np.ascontiguousarray(taken(out.bias)[:n_outputs]),
-    }
-    frames = tuple(f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS)
-    return Network(version=version, inputs=frames, outputs=OUTPUTS, arrays=arrays, recipe=story)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from amd.errors import MissingExtraError
 from amd.networks import Floats, Network, save
 from amd.speech import INPUTS, OUTPUTS, TICK_FRAMES
 from amd.training.calls import Lesson, lesson
+from amd.training.layers import taken
 
 BATCH_CALLS: Final = 64
 RATE_MAX: Final = 4e-3
@@ -84,13 +85,13 @@ def fit(
             schedule.step()
             losses.append(float(loss.detach()))
         if epoch % LOG_EVERY == LOG_EVERY - 1 or epoch == recipe.n_epochs - 1:
-            network = _network(dense, memory, out, version, story)
+            network = taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
             told = "" if dev is None else f", dev F1 {frame_f1(network, dev):.4f}"
             print(  # noqa: T201 - a person waits
                 f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
                 flush=True,
             )
-    return _network(dense, memory, out, version, story)
+    return taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
 
 
 def frame_f1(network: Network, dev: Lesson, log_odds_min: float = 0.0) -> float:
@@ -138,27 +139,6 @@ def _batches(
             phase[at, :size] = one.phase[start : start + size]
             heard[at, :size] = 1
         yield inputs, speech, phase, heard
-
-
-def _network(dense: Any, memory: Any, out: Any, version: str, story: str) -> Network:
-    """Take the weights out of torch; the head of phases stays behind."""
-
-    def taken(tensor: Any) -> Floats:
-        return np.ascontiguousarray(tensor.detach().numpy().T, dtype=np.float32)
-
-    n_outputs = len(OUTPUTS)
-    arrays = {
-        "dense_weight": taken(dense.weight),
-        "dense_bias": taken(dense.bias),
-        "in_weight": taken(memory.weight_ih_l0),
-        "in_bias": taken(memory.bias_ih_l0),
-        "state_weight": taken(memory.weight_hh_l0),
-        "state_bias": taken(memory.bias_hh_l0),
-        "out_weight": np.ascontiguousarray(taken(out.weight)[:, :n_outputs]),
-        "out_bias": np.ascontiguousarray(taken(out.bias)[:n_outputs]),
-    }
-    frames = tuple(f"{name}@{frame}" for frame in range(TICK_FRAMES) for name in INPUTS)
-    return Network(version=version, inputs=frames, outputs=OUTPUTS, arrays=arrays, recipe=story)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from amd.drawing import draw_call
 from amd.errors import AmdError
 from amd.evaluation.run import judge_set, per_call_csv, summarise
 from amd.evaluation.text import calls_table, labeled_table, report, title
-from amd.model import shipped
+from amd.model import Model, load, shipped
 from amd.policy import PRESETS, Policy, Until, preset
 from amd.recordings import Failure, Reading, Result, classify_many, trace
 from amd.sources import RAW_SUFFIXES
@@ -128,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_policy_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="one that `amd train` made (default: the shipped)"
+    )
     parser.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
     parser.add_argument(
         "--early-media",
@@ -166,16 +169,21 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _policy(options: argparse.Namespace) -> Policy:
-    return dataclasses.replace(preset(options.policy), early_media=options.early_media)
+def _model(options: argparse.Namespace) -> Model:
+    return load(options.model) if options.model else shipped()
+
+
+def _policy(options: argparse.Namespace, model: Model) -> Policy:
+    return dataclasses.replace(preset(options.policy, model), early_media=options.early_media)
 
 
 def _reading(options: argparse.Namespace) -> Reading:
-    policy = _policy(options)
+    model = _model(options)
+    policy = _policy(options, model)
     if getattr(options, "until", None):
         policy = dataclasses.replace(policy, until=Until(options.until))
     encoding = ENCODINGS[options.encoding] if options.encoding else None
-    return Reading(policy=policy, encoding=encoding, rate_hz=options.rate, channel=options.channel)
+    return Reading(policy=policy, encoding=encoding, rate_hz=options.rate, channel=options.channel, model=model)
 
 
 def _classify(options: argparse.Namespace) -> int:
@@ -213,11 +221,14 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    model = _model(options)
     with _progress(PROGRESS_MIN_FILES) as told:
-        judged, failures = judge_set(options.set, _policy(options), jobs=options.jobs, told=told)
+        judged, failures = judge_set(
+            options.set, _policy(options, model), model=model, jobs=options.jobs, told=told
+        )
     if judged:
         summary = summarise(judged)
-        heading = title(summary, str(options.set), options.policy, shipped().version)
+        heading = title(summary, str(options.set), options.policy, model.version)
         if options.calls:
             _print(labeled_table(judged), "")
         _print(report(summary, heading))

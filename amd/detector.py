@@ -117,7 +117,7 @@ class Detector:
         self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
-        self._hearing = Hearing()
+        self._hearing = Hearing(self._model.network)
         self._verdict: Verdict | None = None
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)

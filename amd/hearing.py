@@ -13,6 +13,7 @@ from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
 from amd.evidence import EvidenceTaker
 from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.networks import Network
 from amd.spectrum import Floats, SpectrumAnalyser
 from amd.speech import Activity, SpeechTracker, facts_of
 from amd.tones import ToneTracker
@@ -74,16 +75,16 @@ class _Waiting:
 
 
 class Hearing:
-    """Listen to the samples of one call, cut anyhow."""
+    """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
         self.cadence = Cadence()
         self.tone_off = 0
         self.n_heard = 0
         self._framer = Framer()
         self._spectrum = SpectrumAnalyser()
         self._speech = SpeechTracker()
-        self._answer = AnswerTracker()
+        self._answer = AnswerTracker(network)
         self._tones = ToneTracker()
         self._progress = CallProgress()
         self._evidence = EvidenceTaker()

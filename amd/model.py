@@ -1,29 +1,35 @@
-"""Evidence to the probability of a machine: a sum of curves, read from a data file.
+"""What the verdict is learned from: a network, the curves that calibrate it, and the stopping rule chosen for it.
 
-Each curve turns one piece of evidence into log-odds of a machine (piecewise linear, constant beyond its ends;
-nothing where the evidence is not known). Their sum and the prior are the log-odds; so a verdict can say what
-carried it. The file names its version and its evidence, and carries a checksum of its content.
+The network's log-odds and other evidence each go through a curve (piecewise linear, constant beyond its ends;
+nothing where the evidence is not known). Their sum and the prior are the log-odds of a machine; so a verdict can
+say what carried it. All of it is one file of plain arrays and JSON, with a version, a card that says what it was
+fitted to, and a checksum. `amd.training` writes such files.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from amd import networks
+from amd.answer import OUTPUTS
 from amd.audio import Samples
 from amd.errors import ModelError
 from amd.events import Weight
 from amd.evidence import NAMES
-from amd.models import content_of
+from amd.networks import Network
+from amd.speech import TICK_INPUTS
 
-SHIPPED: Final = "calibration-1.json"
-FORMAT: Final = "amd additive model 1"
+SHIPPED: Final = "answer-1.npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +43,31 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """An additive model of the probability that a machine answered, given that someone spoke.
+    """The probability that a machine answered, given that someone spoke.
 
     Parameters
     ----------
-    version : str
+    network : Network
+        Its log-odds are the evidence ``voice_log_odds``.
     prior_log_odds : float
         Log-odds of a machine before any evidence.
     curves : tuple of Curve
+    policies : mapping of str to mapping
+        For presets by name, the fields of `amd.Policy` that were chosen for this model.
+    card : mapping
+        What it was fitted to, how, and how well it did.
     """
 
-    version: str
+    network: Network
     prior_log_odds: float
     curves: tuple[Curve, ...]
+    policies: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Name of this model."""
+        return self.network.version
 
     def weigh(self, evidence: Samples) -> tuple[Weight, ...]:
         """Return what each piece of evidence adds, the prior first.
@@ -79,34 +97,74 @@ def machine_probability(weights: tuple[Weight, ...]) -> float:
     return 0.5 * (1.0 + math.tanh(log_odds / 2))  # the logistic function; this form does not overflow
 
 
-def parse(text: str) -> Model:
-    """Read a model from JSON text.
+def save(model: Model, path: Path) -> None:
+    """Write a model, with the checksum of its content."""
+    more = {
+        "prior_log_odds": model.prior_log_odds,
+        "curves": [dataclasses.asdict(curve) for curve in model.curves],
+        "policies": {name: dict(fields) for name, fields in model.policies.items()},
+        "card": dict(model.card),
+    }
+    networks.save(dataclasses.replace(model.network, more=more), path)
+
+
+def parse(data: bytes) -> Model:
+    """Read a model from the bytes of its file.
 
     Raises
     ------
     ModelError
-        If the text is not such a model, was changed since its checksum was taken, or names evidence that this
-        version does not take.
+        If it is no such model, was changed since its checksum was taken, or names evidence that this version does
+        not take.
     """
-    content = content_of(text, FORMAT)
+    network = networks.parse(data, inputs=TICK_INPUTS, outputs=OUTPUTS)
+    more = network.more
     try:
-        curves = tuple(map(_curve, content["curves"]))
         return Model(
-            version=str(content["version"]), prior_log_odds=float(content["prior_log_odds"]), curves=curves
+            network=dataclasses.replace(network, more={}),
+            prior_log_odds=_finite(more["prior_log_odds"]),
+            curves=tuple(map(_curve, more["curves"])),
+            policies={
+                str(name): {str(key): _finite(value) for key, value in fields.items()}
+                for name, fields in more["policies"].items()
+            },
+            card=dict(more["card"]),
         )
     except KeyError as error:
-        raise ModelError(f"the model lacks {error}") from error
-    except (TypeError, ValueError) as error:
+        raise ModelError(f"the model lacks {error}: a network without its calibration?") from error
+    except (AttributeError, TypeError, ValueError) as error:
         raise ModelError(f"the model's numbers cannot be used: {error}") from error
 
 
-def _curve(entry: dict[str, Any]) -> Curve:
+def load(path: Path) -> Model:
+    """Read a model from a file.
+
+    Raises
+    ------
+    ModelError
+        As `parse`, and if there is no such file; the message names it.
+    """
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _finite(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ModelError(f"the model holds {value!r} where a finite number belongs")
+    return float(value)
+
+
+def _curve(entry: Mapping[str, Any]) -> Curve:
     name = entry["name"]
     if name not in NAMES:
         raise ModelError(f"the model needs evidence {name!r}, this version takes {list(NAMES)}")
-    at, log_odds = tuple(map(float, entry["at"])), tuple(map(float, entry["log_odds"]))
+    at, log_odds = tuple(map(_finite, entry["at"])), tuple(map(_finite, entry["log_odds"]))
     rising = all(left < right for left, right in itertools.pairwise(at))
-    if not at or len(at) != len(log_odds) or not rising or not all(map(math.isfinite, (*at, *log_odds))):
+    if not at or len(at) != len(log_odds) or not rising:
         raise ModelError(
             f"the model's curve of {name} needs as many finite log_odds as rising places, and one at least"
         )
@@ -116,4 +174,4 @@ def _curve(entry: dict[str, Any]) -> Curve:
 @cache
 def shipped() -> Model:
     """Return the model that comes with this version."""
-    return parse(resources.files("amd.models").joinpath(SHIPPED).read_text(encoding="utf-8"))
+    return parse(resources.files("amd.models").joinpath(SHIPPED).read_bytes())

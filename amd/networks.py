@@ -12,7 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +43,8 @@ class Network:
         ``out_weight`` (n_units, n_outputs), ``out_bias``.
     recipe : str
         How it was fitted.
+    more : mapping
+        What else its file holds, as JSON knows it; the checksum covers it.
 
     References
     ----------
@@ -54,6 +56,7 @@ class Network:
     outputs: tuple[str, ...]
     arrays: Mapping[str, Floats]
     recipe: str
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_units(self) -> int:
@@ -108,12 +111,13 @@ def _logistic(values: Floats) -> Floats:
 
 def save(network: Network, path: Path) -> None:
     """Write a network as ``.npz``, with the checksum of its content."""
-    meta = {
+    meta: dict[str, Any] = {
         "format": FORMAT,
         "version": network.version,
         "inputs": list(network.inputs),
         "outputs": list(network.outputs),
         "recipe": network.recipe,
+        "more": dict(network.more),
     }
     meta["sha256"] = _checksum(meta, network.arrays)
     arrays: dict[str, Any] = {_META: np.array(json.dumps(meta)), **network.arrays}
@@ -157,6 +161,7 @@ def parse(data: bytes, *, inputs: Sequence[str], outputs: Sequence[str]) -> Netw
         outputs=tuple(outputs),
         arrays=arrays,
         recipe=str(meta.get("recipe")),
+        more=meta.get("more", {}),
     )
 
 

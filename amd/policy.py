@@ -17,7 +17,7 @@ from amd.callprogress import Heard
 from amd.errors import PolicyError
 from amd.events import Cause, Party, SubState, ToneKind, Weight
 from amd.evidence import NAMES
-from amd.model import machine_probability
+from amd.model import Model, machine_probability
 
 
 class Until(StrEnum):
@@ -180,17 +180,23 @@ verdict as soon as there is one. ``leave_message``: goes on until the place to s
 longer for a beep, since a message that starts before the beep is cut off."""
 
 
-def preset(name: str) -> Policy:
-    """Return the preset of that name.
+def preset(name: str, model: Model | None = None) -> Policy:
+    """Return the preset of that name, with the stopping rule that was chosen for a model where it brings one.
 
     Raises
     ------
     PolicyError
-        If there is none.
+        If there is none, or the model's rule is no policy.
     """
     if name not in PRESETS:
         raise PolicyError(f"policy {name!r} is unknown; there are: {', '.join(PRESETS)}")
-    return PRESETS[name]
+    chosen = {} if model is None else model.policies.get(name, {})
+    unknown = chosen.keys() - {entry.name for entry in dataclasses.fields(Policy)}
+    if unknown:
+        raise PolicyError(
+            f"the model's policy {name!r} sets {sorted(unknown)}, which no policy of this version has"
+        )
+    return dataclasses.replace(PRESETS[name], **dict(chosen)) if chosen else PRESETS[name]  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

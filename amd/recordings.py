@@ -21,6 +21,7 @@ from amd.audio import RATE_HZ, Encoding, StreamDecoder
 from amd.detector import Detector, Trace
 from amd.errors import AmdError, AudioError, RecordingError
 from amd.events import Cause, Event, Party, SubState, Verdict, to_dict
+from amd.model import Model
 from amd.policy import PRESETS, Policy, Until
 from amd.sources import open_source, reason
 
@@ -41,12 +42,15 @@ class Reading:
         Samples per second of headerless files that ``encoding`` tells of.
     channel : int or None
         Which channel to judge, counted from 0; None mixes them all down.
+    model : Model or None
+        The shipped one unless given.
     """
 
     policy: Policy = PRESETS["balanced"]
     encoding: Encoding | None = None
     rate_hz: int = RATE_HZ
     channel: int | None = None
+    model: Model | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,7 @@ def _judge(path: Path, reading: Reading, kept: _Kept | None) -> Result:
             reading.policy,
             encoding=source.encoding,
             rate_hz=source.rate_hz,
+            model=reading.model,
             observer=None if kept is None else kept.traces.append,
         )
         decoder = None if kept is None else StreamDecoder(source.encoding, source.rate_hz)

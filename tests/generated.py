@@ -21,6 +21,8 @@ from amd.cadence import Run
 from amd.callprogress import Heard
 from amd.framing import Framer
 from amd.hearing import Hearing, Moment
+from amd.model import shipped
+from amd.networks import Network
 from amd.spectrum import FrameFacts, SpectrumAnalyser
 from amd.tones import Tone, ToneTracker
 
@@ -158,7 +160,7 @@ class Listened:
 
 
 def listen(samples: Floats) -> Listened:
-    hearing = Hearing()
+    hearing = Hearing(shipped().network)
     moments = list(hearing.feed(float32(samples)))
     told = [*moments, hearing.finish()]
     runs = [moment.ended for moment in told if moment.ended is not None]
@@ -200,6 +202,8 @@ def state_size(thing: object) -> int:
     """How many values an object holds, through everything it refers to: what must not grow with a call."""
     if isinstance(thing, np.ndarray):
         return int(thing.size)
+    if isinstance(thing, Network):
+        return 0  # all calls share it
     if isinstance(thing, dict):
         return sum(state_size(value) for value in thing.values())
     if isinstance(thing, (list, tuple, set, frozenset)):

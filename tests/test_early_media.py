@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from amd import PRESETS, Cause, Detector, EndedBy, Party, SubState, ToneKind, Until, Verdict
 from amd.cli import main
 from amd.evidence import NAMES, counted_from
-from amd.model import Curve, Model
+from amd.model import Curve, Model, shipped
 from amd.policy import DOUBLE_BEEP_GAP_S, DOUBLE_BEEP_WAIT_S, RING_GAP_MAX_S
 
 BALANCED = PRESETS["balanced"]
@@ -147,7 +147,7 @@ def test_in_early_media_without_a_ring_the_longest_greeting_counts_from_the_firs
 
 
 CLOCKS = Model(
-    version="clocks",
+    network=shipped().network,
     prior_log_odds=-3.0,
     curves=tuple(Curve(name=name, at=(0.0,), log_odds=(0.0,)) for name in ("time_s", "onset_s", "since_onset_s")),
 )

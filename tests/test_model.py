@@ -1,112 +1,133 @@
 """A model is data: checked when it is read, and each piece of evidence says what it adds."""
 
+import dataclasses
+import io
 import json
 import math
-from importlib import resources
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amd import networks
+from amd.answer import OUTPUTS
 from amd.errors import ModelError
 from amd.events import Weight
 from amd.evidence import DOCS, NAMES
-from amd.model import FORMAT, SHIPPED, Curve, Model, machine_probability, parse, shipped
-from amd.models import checksum
+from amd.model import Curve, Model, load, machine_probability, parse, save, shipped
+from amd.policy import PRESETS
+from amd.speech import TICK_INPUTS
+
+CURVE = Curve(name="speech_s", at=(0.0, 2.0, 4.0), log_odds=(-1.0, 1.0, 2.0))
 
 
-def content(**changes):
-    curve = {"name": "speech_s", "at": [0.0, 2.0, 4.0], "log_odds": [-1.0, 1.0, 2.0]}
-    made = {"format": FORMAT, "version": "test-1", "prior_log_odds": -0.5, "curves": [curve], **changes}
-    return {name: value for name, value in made.items() if value is not None}
+def of_curves(*curves, **changes):
+    made = {
+        "prior_log_odds": -0.5,
+        "policies": {"balanced": {"human_gap_min_s": 0.9}},
+        "card": {"calls": 3},
+    }
+    return Model(network=shipped().network, curves=curves or (CURVE,), **{**made, **changes})
 
 
-def text_of(made):
-    return json.dumps({**made, "sha256": checksum(made)})
+def written(model, tmp_path):
+    save(model, tmp_path / "model.npz")
+    return (tmp_path / "model.npz").read_bytes()
+
+
+def with_more(tmp_path, **changes):
+    """A file whose checksum is right and whose other content is changed; None leaves a part out."""
+    data = networks.parse(written(of_curves(), tmp_path), inputs=TICK_INPUTS, outputs=OUTPUTS)
+    more = {name: value for name, value in {**data.more, **changes}.items() if value is not None}
+    networks.save(dataclasses.replace(data, more=more), tmp_path / "changed.npz")
+    return (tmp_path / "changed.npz").read_bytes()
 
 
 def evidence(**values):
     return np.array([values.get(name, math.nan) for name in NAMES], np.float32)
 
 
-def shipped_text():
-    return resources.files("amd.models").joinpath(SHIPPED).read_text(encoding="utf-8")
+def test_a_model_that_was_written_is_read_whole(tmp_path):
+    made = of_curves()
+    read = parse(written(made, tmp_path))
+    assert (read.prior_log_odds, read.curves, read.policies) == (-0.5, (CURVE,), made.policies)
+    assert read.card == {"calls": 3}
+    assert read.version == shipped().version
+    assert all(np.array_equal(read.network.arrays[name], array) for name, array in made.network.arrays.items())
+    assert written(read, tmp_path) == written(made, tmp_path)
 
 
-def test_a_model_that_was_written_whole_is_read():
-    model = parse(text_of(content()))
-    assert model.version == "test-1"
-    assert model.prior_log_odds == -0.5
-    assert model.curves == (Curve(name="speech_s", at=(0.0, 2.0, 4.0), log_odds=(-1.0, 1.0, 2.0)),)
+@pytest.mark.parametrize("data", [b"", b"not a model", b"\x80\x03pickle"])
+def test_what_is_no_model_is_a_model_error(data):
+    with pytest.raises(ModelError, match="cannot be read"):
+        parse(data)
 
 
-@pytest.mark.parametrize("text", ["", "not json", "{", "\x80\x03pickle", shipped_text()[:-40]])
-def test_what_is_not_json_is_a_model_error(text):
-    with pytest.raises(ModelError, match="not JSON"):
-        parse(text)
+def test_a_file_cut_short_is_a_model_error_that_names_it(tmp_path):
+    path = tmp_path / "mine.npz"
+    path.write_bytes(written(of_curves(), tmp_path)[:-40])
+    with pytest.raises(ModelError, match=r"mine\.npz: .*cannot be read"):
+        load(path)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "null", "3", '"amd additive model 1"', "{}", text_of(content(format="amd tree model 9"))]
-)
-def test_another_format_is_a_model_error_that_names_what_is_needed(text):
-    with pytest.raises(ModelError, match=rf"format is .*need '{FORMAT}': another version's file\?"):
-        parse(text)
+def test_a_file_that_is_not_there_is_a_model_error_that_names_it(tmp_path):
+    with pytest.raises(ModelError, match=r"gone\.npz: No such file"):
+        load(tmp_path / "gone.npz")
 
 
-@pytest.mark.parametrize(
-    ("change", "to"),
-    [('"prior_log_odds": -0.21', '"prior_log_odds": -0.2'), ("answer-1", "answer-2"), ("-10.0", "-11.0")],
-)
-def test_a_file_that_was_edited_is_a_model_error(change, to):
-    edited = shipped_text().replace(change, to)
-    assert edited != shipped_text()
-    with pytest.raises(ModelError, match=r"checksum does not fit its content: edited by hand, or cut short\?"):
-        parse(edited)
+def test_a_network_without_a_calibration_is_no_model(tmp_path):
+    networks.save(shipped().network, tmp_path / "network.npz")
+    with pytest.raises(ModelError, match="lacks 'prior_log_odds': a network without its calibration"):
+        parse((tmp_path / "network.npz").read_bytes())
 
 
-def test_a_file_without_a_checksum_is_a_model_error():
-    with pytest.raises(ModelError, match="checksum"):
-        parse(json.dumps(content()))
+def test_a_calibration_that_was_changed_is_found_out(tmp_path):
+    data = written(of_curves(), tmp_path)
+    with np.load(io.BytesIO(data)) as file:
+        arrays = {name: file[name] for name in file.files}
+    meta = json.loads(str(arrays["meta"]))
+    meta["more"]["prior_log_odds"] = -0.4
+    out = io.BytesIO()
+    np.savez(out, **{**arrays, "meta": np.array(json.dumps(meta))})
+    with pytest.raises(ModelError, match="checksum does not fit"):
+        parse(out.getvalue())
 
 
-def test_the_checksum_does_not_depend_on_layout_but_on_every_value():
-    made = content()
-    assert checksum(made) == checksum(dict(reversed(made.items())))
-    assert checksum(made) == checksum({**made, "sha256": "anything"})
-    assert checksum(made) != checksum(content(prior_log_odds=-0.50001))
-    assert parse(json.dumps({**made, "sha256": checksum(made)}, indent=7)) == parse(text_of(made))
-
-
-def test_evidence_that_this_version_does_not_take_is_a_model_error_that_names_it():
+def test_evidence_that_this_version_does_not_take_is_a_model_error_that_names_it(tmp_path):
     curve = {"name": "speech_ms", "at": [0.0, 1.0], "log_odds": [0.0, 1.0]}
     with pytest.raises(ModelError, match=r"needs evidence 'speech_ms', this version takes \['time_s'"):
-        parse(text_of(content(curves=[curve])))
+        parse(with_more(tmp_path, curves=[curve]))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"curves": None},
-        {"version": None},
+        {"policies": None},
+        {"card": None},
         {"prior_log_odds": None},
         {"prior_log_odds": "much"},
+        {"prior_log_odds": True},
+        {"prior_log_odds": math.nan},
+        {"policies": {"balanced": 3}},
+        {"policies": {"balanced": {"human_gap_min_s": "soon"}}},
         {"curves": [{"name": "speech_s", "at": [0.0, 1.0]}]},
         {"curves": [{"at": [0.0, 1.0], "log_odds": [0.0, 1.0]}]},
         {"curves": [{"name": "speech_s", "at": [0.0, 1.0], "log_odds": [0.0]}]},
         {"curves": [{"name": "speech_s", "at": [], "log_odds": []}]},
         {"curves": [{"name": "speech_s", "at": [1.0, 0.0], "log_odds": [0.0, 1.0]}]},
+        {"curves": [{"name": "speech_s", "at": [0.0, math.inf], "log_odds": [0.0, 1.0]}]},
     ],
     ids=str,
 )
-def test_a_whole_file_that_is_no_such_model_is_a_model_error(changes):
+def test_a_whole_file_that_is_no_such_model_is_a_model_error(tmp_path, changes):
     with pytest.raises(ModelError):
-        parse(text_of(content(**changes)))
+        parse(with_more(tmp_path, **changes))
 
 
 def test_weights_are_read_off_the_curves_and_the_prior_comes_first():
-    weights = parse(text_of(content())).weigh(evidence(speech_s=1.0))
+    weights = of_curves().weigh(evidence(speech_s=1.0))
     assert weights == (
         Weight(name="prior", value=1.0, log_odds=-0.5),
         Weight(name="speech_s", value=1.0, log_odds=0.0),
@@ -117,14 +138,12 @@ def test_weights_are_read_off_the_curves_and_the_prior_comes_first():
     ("value", "log_odds"), [(-5.0, -1.0), (0.0, -1.0), (0.5, -0.5), (3.0, 1.5), (4.0, 2.0), (99.0, 2.0)]
 )
 def test_a_curve_is_linear_between_its_points_and_constant_beyond(value, log_odds):
-    assert parse(text_of(content())).weigh(evidence(speech_s=value))[1].log_odds == pytest.approx(log_odds)
+    assert of_curves().weigh(evidence(speech_s=value))[1].log_odds == pytest.approx(log_odds)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_curve_takes_the_evidence_of_its_own_name(name):
-    model = Model(
-        version="t", prior_log_odds=0.0, curves=(Curve(name=name, at=(0.0, 10.0), log_odds=(0.0, 10.0)),)
-    )
+    model = of_curves(Curve(name=name, at=(0.0, 10.0), log_odds=(0.0, 10.0)))
     values = evidence(**{other: float(place) for place, other in enumerate(NAMES)})
     assert model.weigh(values)[1] == Weight(
         name=name, value=float(NAMES.index(name)), log_odds=pytest.approx(NAMES.index(name))
@@ -155,7 +174,8 @@ def test_any_log_odds_give_a_probability(log_odds):
 def test_the_shipped_model_is_read_and_takes_only_known_evidence():
     model = shipped()
     assert model is shipped()
-    assert SHIPPED.endswith(".json")
+    for name, fields in model.policies.items():  # what was chosen for it is what the presets say
+        assert fields == {key: getattr(PRESETS[name], key) for key in fields}
     assert {curve.name for curve in model.curves} <= set(NAMES)
     for curve in model.curves:
         assert len(curve.at) == len(curve.log_odds)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from amd.cadence import Cadence
 from amd.framing import frame_known_sample, frame_start_sample
 from amd.hearing import Hearing
+from amd.model import shipped
 
 SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
 ROWS = {row["file"]: row for row in csv.DictReader((SAMPLES / "manifest.csv").read_text().splitlines())}
@@ -172,7 +173,7 @@ def test_what_a_call_is_remembered_by_does_not_grow_in_ten_minutes():
     rng = np.random.default_rng(18)
     parts = [call_with_bursts(19), gen.noise(rng, 3.5, -30), gen.tone([1000.0], 5.0), gen.silence(5.0)]
     minute = gen.float32(np.concatenate(parts * 3))
-    hearing, sizes = Hearing(), []
+    hearing, sizes = Hearing(shipped().network), []
     for _ in range(10):
         for piece in np.array_split(minute, 100):
             for _moment in hearing.feed(piece):

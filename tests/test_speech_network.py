@@ -11,6 +11,7 @@ import soundfile
 from amd import speech
 from amd.framing import Framer
 from amd.hearing import Hearing
+from amd.model import shipped
 from amd.spectrum import SpectrumAnalyser
 from amd.speech import DIGITAL_SILENCE_DB, TICK_FRAMES, References, SpeechTracker, facts_of
 
@@ -104,7 +105,7 @@ def test_tones_are_not_speech(freqs_hz):
 
 
 def test_a_run_is_known_only_once_its_tick_was_heard():
-    hearing = Hearing()
+    hearing = Hearing(shipped().network)
     for moment in hearing.feed(load("machine-01.wav")):
         assert moment.tick == (len(moment.judged) == TICK_FRAMES)
         assert moment.tick or (moment.started is None and moment.ended is None)
@@ -113,7 +114,7 @@ def test_a_run_is_known_only_once_its_tick_was_heard():
 
 def test_every_frame_is_judged_once_and_in_order():
     samples = load("human-02.wav")
-    hearing = Hearing()
+    hearing = Hearing(shipped().network)
     moments = [moment for piece in np.array_split(samples, 37) for moment in hearing.feed(piece)]
     judged = [frame.now for moment in (*moments, hearing.finish()) for frame in moment.judged]
     assert judged == [192 + 128 * index for index in range(hearing.n_frames)]

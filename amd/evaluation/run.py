@@ -13,6 +13,7 @@ from typing import Final
 from amd.evaluation.manifest import Call, check_times, read_manifest
 from amd.evaluation.scores import Confusion, Quantiles, Share, accuracy, confusion, quantiles, rate, wilson
 from amd.events import Contradiction, GreetingEnded, Party, ToneHeard, ToneKind
+from amd.model import Model
 from amd.policy import Policy, Until
 from amd.recordings import Failure, Reading, Result, classify_many
 
@@ -69,6 +70,7 @@ def judge_set(
     folder: Path,
     policy: Policy,
     *,
+    model: Model | None = None,
     jobs: int | None = None,
     told: Callable[[Result | Failure], None] = lambda _: None,
 ) -> tuple[list[Judged], list[Failure]]:
@@ -80,6 +82,8 @@ def judge_set(
         With ``manifest.csv``.
     policy : Policy
         Its ``until`` is set to `Until.END`, so that greeting ends can be scored.
+    model : Model, optional
+        The shipped one unless given.
     jobs : int, optional
         Worker processes; as many as cores unless given.
     told : callable, optional
@@ -91,7 +95,7 @@ def judge_set(
         If the manifest cannot be used.
     """
     calls = read_manifest(folder)
-    reading = Reading(policy=dataclasses.replace(policy, until=Until.END))
+    reading = Reading(policy=dataclasses.replace(policy, until=Until.END), model=model)
     judged: list[Judged] = []
     failures: list[Failure] = []
     outcomes = classify_many([str(folder / call.file) for call in calls], reading, jobs=jobs)

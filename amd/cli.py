@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import amd
 from amd.audio import RATE_HZ, Encoding, check_rate
 from amd.drawing import draw_call
-from amd.errors import AmdError
+from amd.errors import AmdError, ManifestError
 from amd.evaluation.run import judge_set, per_call_csv, summarise
-from amd.evaluation.text import calls_table, labeled_table, report, title
-from amd.model import Model, load, shipped
+from amd.evaluation.text import calls_table, card_table, labeled_table, report, title
+from amd.model import Model, load, save, shipped
 from amd.policy import PRESETS, Policy, Until, preset
 from amd.recordings import Failure, Reading, Result, classify_many, trace
 from amd.sources import RAW_SUFFIXES
@@ -124,6 +125,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--jobs", type=_positive, help="worker processes (default: all cores)")
     evaluate.set_defaults(run=_evaluate)
+
+    train = commands.add_parser(
+        "train",
+        help="make a model of labeled calls",
+        description="Fit a network to labeled sets, calibrate it and choose its stopping rule on speakers that it "
+        "did not hear, and write one model file with its card (needs the extra: train). Use it with --model.",
+    )
+    train.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv")
+    train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write")
+    train.add_argument("--name", default="mine", help="what verdicts and reports call the model (default: mine)")
+    train.add_argument("--folds", type=_positive, default=3, metavar="N", help="of speakers (default: 3)")
+    train.add_argument(
+        "--held-out",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="SET",
+        help="choose calibration and rule on this set of other speakers, in place of folds",
+    )
+    train.add_argument("--calls", type=_positive, metavar="N", help="the first N of each set (default: all)")
+    train.add_argument(
+        "--rule-calls", type=_positive, default=6000, metavar="N", help="to choose the rule on (default: 6000)"
+    )
+    train.add_argument("--epochs", type=_positive, default=12, metavar="N", help="default: 12")
+    train.add_argument("--units", type=_positive, default=96, metavar="N", help="of the network (default: 96)")
+    train.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
+    train.add_argument("--jobs", type=_positive, help="worker processes (default: all cores)")
+    train.set_defaults(run=_train)
     return parser
 
 
@@ -235,6 +264,29 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.out.write_text(per_call_csv(judged), encoding="utf-8")
         _say(f"amd: wrote {options.out}")
     return _tell_failures(failures)
+
+
+def _train(options: argparse.Namespace) -> int:
+    # floors: training stands above the rest of the package, and its extra may not be installed
+    from amd.training import fitting  # noqa: PLC0415
+    from amd.training.answer import Recipe  # noqa: PLC0415
+
+    if options.folds < 2:
+        raise ManifestError(f"--folds {options.folds} leaves nothing to choose the stopping rule on: 2 or more")
+    plan = fitting.Plan(
+        recipe=Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed),
+        version=options.name,
+        date=date.today().isoformat(),
+        n_folds=options.folds,
+        n_calls=options.calls,
+        n_rule_calls=options.rule_calls,
+        jobs=options.jobs or os.cpu_count() or 1,
+    )
+    model = fitting.train(options.sets, plan, held_out=options.held_out, told=_say)
+    save(model, options.out)
+    _print(card_table(model))
+    _say(f"amd: wrote {options.out}")
+    return OK
 
 
 def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[Failure]]:

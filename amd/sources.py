@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from amd.audio import RATE_HZ, Encoding, check_rate, check_samples
-from amd.errors import AudioError
+from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder, check_rate, check_samples
+from amd.errors import AudioError, RecordingError
 
 BLOCK_S: Final = 1.0
 CHANNELS_DIFFER: Final = 0.2
@@ -90,6 +90,23 @@ def open_source(path: Path, *, encoding: Encoding | None, rate_hz: int, channel:
             raise AudioError(f"channel {channel} is not there: a headerless file has one, number 0")
         return _open_raw(path, *named)
     return _open_headed(path, channel)
+
+
+def samples_of(path: Path) -> Samples:
+    """Read a whole recording as 8 kHz float32 samples, its channels mixed down.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read.
+    """
+    try:
+        source = open_source(path, encoding=None, rate_hz=RATE_HZ, channel=None)
+        decoder = StreamDecoder(source.encoding, source.rate_hz)
+        parts = [decoder.feed(block) for block in source.blocks]
+        return np.concatenate([*parts, decoder.finish()])
+    except (OSError, soundfile.SoundFileError, AudioError) as error:
+        raise RecordingError(f"{path}: {reason(error)}") from error
 
 
 def _open_raw(path: Path, encoding: Encoding, rate_hz: int) -> Source:

@@ -26,7 +26,8 @@ from amd.evaluation.manifest import read_manifest
 from amd.framing import HOP_SAMPLES, Framer
 from amd.spectrum import SpectrumAnalyser
 from amd.speech import SpeechTracker, facts_of
-from amd.training.calls import in_samples, read_truth, speech_mask
+from amd.training.calls import in_samples, speech_mask
+from amd.training.truth import read_truth
 from benchmarks.peers.activity import Mask, peers
 
 SNR_DB: Final = {"under 5 dB": 5.0, "5-10 dB": 10.0, "10-20 dB": 20.0, "20-30 dB": 30.0, "30 dB and more": np.inf}

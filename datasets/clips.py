@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import soundfile
 from levels import RATE_HZ, FloatArray
+from timing import SPLITS
 
-SPLITS = ("train", "dev", "test")
 COLUMNS: Final = (
     "path",
     "source",

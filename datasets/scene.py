@@ -43,7 +43,9 @@ class Scene:
         self.used: list[Clip] = []
         self.leads: list[str] = []
         self.late = False
-        self.voices = Voices(clips, [self.draw("colour_db") for _ in range(COLOURS)], rng)
+        colour_db = [self.draw("colour_db") for _ in range(COLOURS)]
+        tempo = self.draw("tempo") if timing.has("tempo", clips.split) else 1.0
+        self.voices = Voices(clips, colour_db, tempo, rng)
 
     def draw(self, law: str) -> float:
         """Draw a quantity."""

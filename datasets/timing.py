@@ -16,6 +16,7 @@ import numpy as np
 
 T = TypeVar("T")
 FILE: Final = Path(__file__).with_name("timing.toml")
+SPLITS: Final = ("train", "dev", "test")
 LABELS: Final = ("human", "machine", "network", "fax", "silence")
 _NEEDS: Final = {
     "uniform": {"from", "to"},
@@ -81,6 +82,10 @@ class Timing:
             raise TimingError(f"there is no law {name!r}; there are: {', '.join(self.laws)}")
         return _draw(self.laws[name], rng)
 
+    def has(self, name: str, split: str) -> bool:
+        """Say whether a split has a quantity; it has all that do not name their splits."""
+        return split in self.laws[name].get("splits", SPLITS)
+
     def chance(self, name: str, rng: np.random.Generator) -> bool:
         """Draw whether a thing happens."""
         return bool(self.draw(name, rng))
@@ -118,8 +123,7 @@ def _draw(law: Mapping[str, Any], rng: np.random.Generator) -> float:
 
 
 def _kinds(table: Mapping[str, Mapping[str, Any]]) -> tuple[Kind, ...]:
-    every = ("train", "dev", "test")
     return tuple(
-        Kind(name, float(row["share"]), tuple(row.get("splits", every)), str(row.get("snr", "")))
+        Kind(name, float(row["share"]), tuple(row.get("splits", SPLITS)), str(row.get("snr", "")))
         for name, row in table.items()
     )

@@ -10,6 +10,7 @@ import numpy as np
 from activity import longest_gap_s, phrases
 from clips import Clip, Clips, ClipsError, read
 from levels import RATE_HZ, FloatArray, equalise
+from scipy import signal
 from timeline import trim
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ CUT_GAP_S: Final = 0.12
 CUT_FROM_S: Final = 12.0  # longer clips are many phrases; reading them takes its time
 TRIES: Final = 40
 COLOURS: Final = 6
+TEMPO_STEPS: Final = 50  # a tempo is a ratio of small whole numbers, for the resampler
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,20 @@ class Utterance:
 class Voices:
     """Draws what is said, for one call."""
 
-    def __init__(self, clips: Clips, gains_db: list[float], rng: np.random.Generator) -> None:
+    def __init__(self, clips: Clips, gains_db: list[float], tempo: float, rng: np.random.Generator) -> None:
         self.clips = clips
+        self._tempo = round(TEMPO_STEPS * tempo)
         self._rng = rng
         # one curve for the call: a speaker who changes colour at every join would sound like a machine
         self._freqs_hz = np.geomspace(150.0, 4000.0, COLOURS).tolist()
         self._gains_db = gains_db
 
     def read(self, clip: Clip) -> Utterance:
-        """Read a clip, in the colour of this call, cut to its speech."""
-        return Utterance(clip, trim(equalise(read(clip), self._freqs_hz, self._gains_db)))
+        """Read a clip, in the tempo and the colour of this call, cut to its speech."""
+        samples = read(clip)
+        if self._tempo != TEMPO_STEPS:
+            samples = signal.resample_poly(samples, TEMPO_STEPS, self._tempo)
+        return Utterance(clip, trim(equalise(samples, self._freqs_hz, self._gains_db)))
 
     def _try(self, what: str, attempt: Callable[[], T | None]) -> T:
         for _ in range(TRIES):

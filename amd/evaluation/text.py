@@ -12,6 +12,7 @@ from rich.text import Text
 from amd.evaluation.run import BEEP_WITHIN_S, Judged, Summary
 from amd.evaluation.scores import Quantiles
 from amd.events import Party
+from amd.model import Model
 from amd.recordings import Result
 
 
@@ -97,3 +98,22 @@ def _quantiles(values: Quantiles) -> str:
     if values.n == 0 or math.isnan(values.p50):
         return "none to measure"
     return f"p50 {values.p50:.2f} s, p90 {values.p90:.2f} s, p95 {values.p95:.2f} s (n={values.n})"
+
+
+def card_table(model: Model) -> RenderableType:
+    """What a model was fitted to and how well it did on speakers that it had not heard."""
+    card = model.card
+    heading = (
+        f"model {model.version}, {card['date']}: {card['calls']} calls, {card['people']} people, "
+        f"{card['machines']} machines, {card['speakers']} speakers; judged on {card['calls_not_heard']} calls of "
+        "others"
+    )
+    scored = card["on_speakers_not_heard"]
+    names = tuple(scored)
+    table = _table("on speakers not heard", *names)
+    for row in scored[names[0]]:
+        table.add_row(row, *(str(scored[name][row]) for name in names))
+    rules = _table("stopping rule", *(f">{name}" for name in names))
+    for row in model.policies[names[0]]:
+        rules.add_row(row, *(f"{model.policies[name][row]:g}" for name in names))
+    return Group(Text(heading, style="bold"), "", table, "", rules)

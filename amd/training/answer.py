@@ -1,21 +1,19 @@
-"""Fit the network of `amd.answer` to composed calls: ``python -m amd.training.answer``."""
+"""Fit the network of `amd.answer` to labeled calls. `amd.training.fitting` does that and all that follows."""
 
 from __future__ import annotations
 
-import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from amd.answer import OUTPUTS
-from amd.errors import MissingExtraError
-from amd.networks import Floats, Network, save
+from amd.networks import Floats, Network
+from amd.sources import samples_of
 from amd.speech import INPUTS, TICK_FRAMES
 from amd.training.calls import (
     AFTER,
@@ -25,11 +23,11 @@ from amd.training.calls import (
     WITHIN,
     Mask,
     in_samples,
-    read_truth,
     speech_mask,
     ticks_of,
 )
-from amd.training.layers import taken
+from amd.training.layers import Layers, torch_module
+from amd.training.truth import read_truth
 
 TICK_S: Final = TICK_SAMPLES / 8000
 PARTIES: Final = ("human", "machine")
@@ -41,6 +39,8 @@ SPEECH_SHARE: Final = 0.5
 PHASE_SHARE: Final = 0.3
 """Weights of the heads that tell speech and the phase of the call, in fitting only: they steady the memory."""
 N_PHASES: Final = 3
+SCALE_EVERY: Final = 20
+"""One call in so many tells the scale of the inputs."""
 FIRST_S: Final = 0.6
 DECIDED_S: Final = 2.5
 LATE_S: Final = 6.0
@@ -69,15 +69,16 @@ class Heard:
     phase: npt.NDArray[np.int64]
     weight: Floats
     machine: bool
+    group: str
 
 
 def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
-    """Hear a composed set; calls that nobody answered teach speech and phase only."""
-    truths = read_truth(folder)[:n_calls]
+    """Hear a labeled set; calls that nobody answered teach speech and phase only."""
+    truths = read_truth(folder, n_calls=n_calls)
     heard = []
     for first in range(0, len(truths), BATCH_CALLS):
         batch = truths[first : first + BATCH_CALLS]
-        samples = [soundfile.read(folder / truth["file"], dtype="float32")[0] for truth in batch]
+        samples = [samples_of(folder / truth["file"]) for truth in batch]
         for inputs, truth in zip(ticks_of(samples), batch, strict=True):
             n_ticks = inputs.shape[0]
             mask = speech_mask(in_samples(truth["speech"]), n_ticks * TICK_FRAMES)
@@ -89,6 +90,7 @@ def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
                     phase=phase,
                     weight=weight,
                     machine=truth["label"] == "machine",
+                    group=f"{truth['group']}",
                 )
             )
     return heard
@@ -113,26 +115,32 @@ def _lesson(truth: dict[str, Any], n_ticks: int) -> tuple[npt.NDArray[np.int64],
     return phase, weight
 
 
-def fit(calls: Sequence[Heard], recipe: Recipe, *, version: str, story: str, dev: Sequence[Heard] = ()) -> Network:
-    """Fit a network on the calls; ``dev`` is only looked at.
+def fit(
+    calls: Sequence[Heard],
+    recipe: Recipe,
+    *,
+    version: str,
+    story: str,
+    dev: Sequence[Heard] = (),
+    told: Callable[[str], None] = lambda _: None,
+) -> Network:
+    """Fit a network on the calls; ``dev`` is only looked at, ``told`` is called with a line after each epoch.
 
     Raises
     ------
     MissingExtraError
         If torch is not installed.
     """
-    try:
-        import torch  # noqa: PLC0415 - detecting must not need it
-    except ImportError as error:
-        raise MissingExtraError("fitting needs torch: pip install 'amd-callback[train]'") from error
-    torch.manual_seed(recipe.seed)
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(mode=True)
-    dense = torch.nn.Linear(TICK_FRAMES * len(INPUTS), recipe.n_dense)
-    memory = torch.nn.GRU(recipe.n_dense, recipe.n_units, batch_first=True)
-    out = torch.nn.Linear(recipe.n_units, len(OUTPUTS) + TICK_FRAMES + N_PHASES)
-    model = torch.nn.ModuleList([dense, memory, out])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE_MAX, weight_decay=1e-4)
+    sample = np.concatenate([call.inputs for call in calls[::SCALE_EVERY]])
+    layers = Layers(
+        n_dense=recipe.n_dense,
+        n_units=recipe.n_units,
+        n_outputs=len(OUTPUTS) + TICK_FRAMES + N_PHASES,
+        seed=recipe.seed,
+        inputs=sample,
+    )
+    torch = torch_module()
+    optimizer = torch.optim.AdamW(layers.parameters, lr=RATE_MAX, weight_decay=1e-4)
     n_steps = recipe.n_epochs * -(-len(calls) // BATCH_CALLS)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE_MAX, total_steps=n_steps)
     rng = np.random.default_rng(recipe.seed)
@@ -143,7 +151,7 @@ def fit(calls: Sequence[Heard], recipe: Recipe, *, version: str, story: str, dev
         for batch in _batches(calls, rng):
             inputs, speech, phase, weight, machine, heard = (torch.from_numpy(part) for part in batch)
             inputs = inputs + JITTER * torch.randn_like(inputs)
-            logits = out(memory(torch.relu(dense(inputs)))[0])
+            logits = layers(inputs)
             verdict, frames, phases = torch.split(logits, [len(OUTPUTS), TICK_FRAMES, N_PHASES], dim=2)
             of_verdict = cross(verdict[:, :, 0], machine[:, None].expand_as(weight), reduction="none") * weight
             of_speech = cross(frames, speech, reduction="none").mean(2) * heard
@@ -153,15 +161,12 @@ def fit(calls: Sequence[Heard], recipe: Recipe, *, version: str, story: str, dev
             loss = loss + (SPEECH_SHARE * of_speech + PHASE_SHARE * of_phase).sum() / heard.sum()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            torch.nn.utils.clip_grad_norm_(layers.parameters, CLIP_NORM)
             optimizer.step()
             schedule.step()
-        network = taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
-        told = f", dev {loss_of(network, dev):.4f}" if dev else ""
-        print(  # noqa: T201 - a person waits
-            f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
-            flush=True,
-        )
+        network = layers.network(outputs=OUTPUTS, version=version, recipe=story)
+        on_dev = f", dev {loss_of(network, dev):.4f}" if dev else ""
+        told(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{on_dev}, {time.perf_counter() - began_s:.0f} s")
     return network
 
 
@@ -204,26 +209,3 @@ def _batches(calls: Sequence[Heard], rng: np.random.Generator) -> Iterator[tuple
             inputs[row, :size], speech[row, :size] = call.inputs, call.speech
             phase[row, :size], weight[row, :size], heard[row, :size] = call.phase, call.weight, 1
         yield inputs, speech, phase, weight, np.array([call.machine for call in batch], dtype=np.float32), heard
-
-
-def main() -> None:
-    """Fit and write."""
-    parser = argparse.ArgumentParser(prog="python -m amd.training.answer", description=__doc__)
-    parser.add_argument("sets", nargs="+", type=Path, metavar="SET", help="composed sets, of the train split")
-    parser.add_argument("--dev", type=Path, metavar="SET", help="a set that is scored while fitting")
-    parser.add_argument("--version", default="answer-1")
-    parser.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
-    parser.add_argument("--epochs", type=int, default=Recipe().n_epochs, metavar="N")
-    parser.add_argument("--units", type=int, default=Recipe().n_units, metavar="N")
-    parser.add_argument("--seed", type=int, default=Recipe().seed, metavar="N")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
-    options = parser.parse_args()
-    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed)
-    calls = [call for folder in options.sets for call in hear(folder, n_calls=options.calls)]
-    dev = hear(options.dev) if options.dev else []
-    story = f"python -m amd.training.answer: {recipe}, {len(calls)} composed calls"
-    save(fit(calls, recipe, version=options.version, story=story, dev=dev), options.out)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,25 +1,21 @@
-"""What the speech network learns from: the ticks of composed calls, and where the clean speech was.
-
-A composed set has ``truth.jsonl`` beside its calls, as ``datasets/compose.py`` writes it.
-"""
+"""What the networks learn from: the ticks of calls, and where the speech of the one who answered was."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from amd.audio import RATE_HZ, Samples
-from amd.errors import ManifestError
 from amd.framing import Framer, frame_end_sample, frame_start_sample
+from amd.sources import samples_of
 from amd.spectrum import Floats, SpectrumAnalyser
 from amd.speech import FACTS, INPUTS, N_FACTS, TICK_FRAMES, References, facts_of
+from amd.training.truth import read_truth
 
 Mask = npt.NDArray[np.uint8]
 Spans = list[tuple[int, int]]
@@ -78,20 +74,6 @@ class Lesson:
     sizes: npt.NDArray[np.int64]
 
 
-def read_truth(folder: Path) -> list[dict[str, Any]]:
-    """Read what is true of each call of a composed set.
-
-    Raises
-    ------
-    ManifestError
-        If the set has no truth.
-    """
-    path = folder / "truth.jsonl"
-    if not path.is_file():
-        raise ManifestError(f"{path} is missing: only sets of datasets/compose.py tell where speech is")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def speech_mask(speech: Spans, n_frames: int) -> Mask:
     """Which frames are speech: those of which half or more is.
 
@@ -121,12 +103,12 @@ def lesson(folder: Path, *, seed: int, n_calls: int | None = None, spoilt: bool 
         Make some calls harder than they were composed, for fitting.
     """
     rng = np.random.default_rng(seed)
-    truths = read_truth(folder)[:n_calls]
+    truths = read_truth(folder, n_calls=n_calls)
     parts: list[tuple[npt.NDArray[np.float16], Mask, Mask]] = []
     for first in range(0, len(truths), BATCH_CALLS):
         batch = []
         for truth in truths[first : first + BATCH_CALLS]:
-            samples = soundfile.read(folder / truth["file"], dtype="float32")[0]
+            samples = samples_of(folder / truth["file"])
             call = Call(samples=samples, speech=in_samples(truth["speech"]))
             call = spoil(call, rng) if spoilt else call
             batch.append(call.without(int(rng.integers(TICK_SAMPLES))))

@@ -41,11 +41,14 @@ class Decided:
         Places in `PARTIES` and `CAUSES`.
     known_s : ndarray of float64, shape (n_calls,)
         When each could be known, in seconds from the start of the audio.
+    probability : ndarray of float64, shape (n_calls,)
+        Of the party, where speech decided; NaN elsewhere.
     """
 
     party: Codes
     known_s: Floats
     cause: Codes
+    probability: Floats
 
     def said(self, index: int) -> Said:
         """Return the verdict of one call."""
@@ -113,7 +116,10 @@ class Stack:
         party[by_tick], cause[by_tick] = self._at(policy, rows)
         party[by_tone], cause[by_tone] = self.tone.party[by_tone], self.tone.cause[by_tone]
         known_s[by_tone] = self.tone.known_s[by_tone]
-        return Decided(party=party, known_s=known_s, cause=cause)
+        p_machine = np.where(spoken_end, self.end_p, np.nan)
+        p_machine[by_tick] = self.p_machine[rows]
+        probability = np.where(party == _MACHINE, p_machine, np.where(party == _HUMAN, 1 - p_machine, np.nan))
+        return Decided(party=party, known_s=known_s, cause=cause, probability=probability)
 
     def _sure(self, policy: Policy) -> Flags:
         """Ticks at which `amd.policy.decide_on_speech` is sure, or waits no longer, and no tone is near."""
@@ -121,8 +127,12 @@ class Stack:
 
     def _by_speech(self, policy: Policy) -> Flags:
         machine = self.p_machine >= policy.machine_probability_min
-        human = (1 - self.p_machine >= policy.human_probability_min) & (self.gap_s >= policy.human_gap_min_s)
-        return np.asarray(machine | human | (self.spoken & (self.gap_s >= policy.gap_max_s)))
+        return np.asarray(machine | self._human(policy) | (self.spoken & (self.gap_s >= policy.gap_max_s)))
+
+    def _human(self, policy: Policy) -> Flags:
+        """Ticks at which a person is sure: and silent for long enough."""
+        sure = 1 - self.p_machine >= policy.human_probability_min
+        return np.asarray(sure & (self.gap_s >= policy.human_gap_min_s))
 
     def _deadline(self, policy: Policy) -> Flags:
         """Ticks at which the deadline forces a verdict, a tone near or not."""
@@ -157,9 +167,7 @@ class Stack:
     def _at(self, policy: Policy, rows: npt.NDArray[np.int64]) -> tuple[Codes, Codes]:
         """What is said at ticks that decide."""
         p_machine = self.p_machine[rows]
-        sure = (p_machine >= policy.machine_probability_min) | (
-            (1 - p_machine >= policy.human_probability_min) & (self.gap_s[rows] >= policy.human_gap_min_s)
-        )
+        sure = (p_machine >= policy.machine_probability_min) | self._human(policy)[rows]
         machine = np.where(sure, p_machine > _P_HALF, p_machine >= policy.forced_probability_min)
         party = np.where(machine, _MACHINE, _HUMAN)
         cause = np.where(machine, CAUSES.index(Cause.LONG_GREETING), CAUSES.index(Cause.GREETING_THEN_SILENCE))
@@ -201,6 +209,7 @@ def _codes(said: Iterable[Said | None]) -> Decided:
         party=np.array([PARTIES.index(one.party) for one in rows], dtype=np.int8),
         known_s=np.array([one.known_s for one in rows]),
         cause=np.array([CAUSES.index(one.cause) for one in rows], dtype=np.int8),
+        probability=np.full(len(rows), np.nan),
     )
 
 

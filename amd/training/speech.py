@@ -12,11 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from amd.errors import MissingExtraError
 from amd.networks import Floats, Network, save
-from amd.speech import INPUTS, OUTPUTS, TICK_FRAMES
+from amd.speech import OUTPUTS, TICK_FRAMES
 from amd.training.calls import Lesson, lesson
-from amd.training.layers import taken
+from amd.training.layers import Layers, torch_module
 
 BATCH_CALLS: Final = 64
 RATE_MAX: Final = 4e-3
@@ -25,6 +24,8 @@ CLIP_NORM: Final = 1.0
 PHASE_SHARE: Final = 0.1
 """Weight of the head that tells the phase of the call, in fitting only: it steadies the memory."""
 N_PHASES: Final = 3
+SCALE_EVERY: Final = 20
+"""One tick in so many tells the scale of the inputs."""
 LOG_EVERY: Final = 2
 
 
@@ -48,18 +49,15 @@ def fit(
     MissingExtraError
         If torch is not installed.
     """
-    try:
-        import torch  # noqa: PLC0415 - detecting must not need it
-    except ImportError as error:
-        raise MissingExtraError("fitting needs torch: pip install 'amd-callback[train]'") from error
-    torch.manual_seed(recipe.seed)
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(mode=True)
-    dense = torch.nn.Linear(TICK_FRAMES * len(INPUTS), recipe.n_dense)
-    memory = torch.nn.GRU(recipe.n_dense, recipe.n_units, batch_first=True)
-    out = torch.nn.Linear(recipe.n_units, len(OUTPUTS) + N_PHASES)
-    model = torch.nn.ModuleList([dense, memory, out])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE_MAX, weight_decay=1e-4)
+    layers = Layers(
+        n_dense=recipe.n_dense,
+        n_units=recipe.n_units,
+        n_outputs=len(OUTPUTS) + N_PHASES,
+        seed=recipe.seed,
+        inputs=lessons[0].inputs[::SCALE_EVERY],
+    )
+    torch = torch_module()
+    optimizer = torch.optim.AdamW(layers.parameters, lr=RATE_MAX, weight_decay=1e-4)
     n_steps = recipe.n_epochs * sum(-(-one.sizes.size // BATCH_CALLS) for one in lessons)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=RATE_MAX, total_steps=n_steps, pct_start=0.15, final_div_factor=RATE_MAX / 25 / RATE_MIN
@@ -70,7 +68,7 @@ def fit(
         losses = []
         for batch in _batches(lessons, rng):
             inputs, speech, phase, heard = (torch.from_numpy(part) for part in batch)
-            logits = out(memory(torch.relu(dense(inputs)))[0])
+            logits = layers(inputs)
             per_frame = torch.nn.functional.binary_cross_entropy_with_logits(
                 logits[:, :, : len(OUTPUTS)], speech, reduction="none"
             ).mean(2)
@@ -80,18 +78,18 @@ def fit(
             loss = ((per_frame + PHASE_SHARE * per_tick) * heard).sum() / heard.sum()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+            torch.nn.utils.clip_grad_norm_(layers.parameters, CLIP_NORM)
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
         if epoch % LOG_EVERY == LOG_EVERY - 1 or epoch == recipe.n_epochs - 1:
-            network = taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
+            network = layers.network(outputs=OUTPUTS, version=version, recipe=story)
             told = "" if dev is None else f", dev F1 {frame_f1(network, dev):.4f}"
             print(  # noqa: T201 - a person waits
                 f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
                 flush=True,
             )
-    return taken(dense, memory, out, outputs=OUTPUTS, version=version, recipe=story)
+    return layers.network(outputs=OUTPUTS, version=version, recipe=story)
 
 
 def frame_f1(network: Network, dev: Lesson, log_odds_min: float = 0.0) -> float:

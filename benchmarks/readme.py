@@ -1,4 +1,4 @@
-"""``python -m benchmarks readme``: the tables in README.md and docs/policy.md, from what the code says now."""
+"""``python -m benchmarks readme``: the tables in README.md and the docs, from what the code says now."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from amd.evaluation.run import Judged, Summary, judge_set, summarise
 from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
+from benchmarks import model_card
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
@@ -93,6 +94,7 @@ def policy_page() -> str:
 
 
 def run() -> None:
-    """Write what is generated into README.md and docs/policy.md."""
+    """Write what is generated into README.md and the docs."""
+    model_card.PAGE.write_text(model_card.page(), encoding="utf-8")
     POLICY.write_text(policy_page(), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks import readme
+from benchmarks import model_card, readme
 
 TEXT = readme.README.read_text(encoding="utf-8")
 
@@ -13,6 +13,10 @@ def test_the_tables_are_what_the_detector_says_now():
 
 def test_the_page_of_policies_is_what_the_code_says_now():
     assert readme.policy_page() == readme.POLICY.read_text(encoding="utf-8"), "run: python -m benchmarks readme"
+
+
+def test_the_model_card_is_what_the_model_s_file_says():
+    assert model_card.page() == model_card.PAGE.read_text(encoding="utf-8"), "run: python -m benchmarks readme"
 
 
 def test_there_are_two_commands_for_a_fresh_machine():

@@ -1,4 +1,4 @@
-"""From labeled calls to a model: truth, folds, calibration, cost, stopping rule; where torch is, the fit itself."""
+"""From labeled calls to a model: truth, folds, calibration, cost, stopping rule; with torch, the fit itself."""
 
 import csv
 import dataclasses

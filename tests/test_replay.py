@@ -190,3 +190,10 @@ def test_parties_have_places():
     decided = Stack([of_probabilities([0.001], gaps_s=[1.0])]).decide(Policy())
     assert decided.are(Party.HUMAN).tolist() == [True]
     assert PARTIES[decided.party[0]] is Party.HUMAN
+
+
+def test_what_is_sure_at_the_deadline_is_not_forced():
+    policy = Policy(verdict_max_s=1.0, human_gap_min_s=0.5)
+    quiet = [0.0] * 10
+    assert decide(of_probabilities([0.7] * 10 + [0.99], gaps_s=[*quiet, 0.0]), policy).cause is Cause.LONG_GREETING
+    assert decide(of_probabilities([0.7] * 10 + [0.80], gaps_s=[*quiet, 0.0]), policy).cause is Cause.DEADLINE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, readme, speech_activity, tones
+from benchmarks import accuracy, curve, fit_peers, readme, speech_activity, tones
+from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
 
@@ -13,9 +14,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    scoring = commands.add_parser("accuracy", help="score every policy and the peers on a labeled set")
-    scoring.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
-    scoring.set_defaults(run=lambda options: accuracy.run(options.set))
+    _add_verdicts(commands)
     speaking = commands.add_parser("speech", help="score speech activity on a composed set")
     speaking.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -42,6 +41,55 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.run(options)
+
+
+def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that are about verdicts."""
+    scoring = commands.add_parser("accuracy", help="score every policy and the peers on labeled sets")
+    _add_sets(scoring)
+    scoring.add_argument("--slices", action="store_true", help="print the parts of the set too")
+    scoring.set_defaults(
+        run=lambda options: accuracy.run(
+            options.sets, peers=options.peers, out=options.out, sliced=options.slices, jobs=options.jobs
+        )
+    )
+    sweeping = commands.add_parser("curve", help="replay stopping rules on labeled sets: errors against delay")
+    _add_sets(sweeping)
+    sweeping.add_argument(
+        "--check", type=int, default=0, metavar="N", help="compare N replayed calls with the detector's first"
+    )
+    sweeping.set_defaults(
+        run=lambda options: curve.run(
+            options.sets, peers=options.peers, out=options.out, jobs=options.jobs, n_checked=options.check
+        )
+    )
+    fitting = commands.add_parser(
+        "fit-peers", help="choose the peers' constants on train calls (needs scikit-learn and the peers)"
+    )
+    fitting.add_argument(
+        "sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split"
+    )
+    fitting.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
+    fitting.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the trees as JSON")
+    fitting.set_defaults(
+        run=lambda options: fit_peers.run(options.sets, options.out, n_calls=options.calls, n_jobs=options.jobs)
+    )
+
+
+def _add_sets(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that scores sets takes."""
+    parser.add_argument(
+        "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv; several are one"
+    )
+    parser.add_argument(
+        "--peers",
+        default="all",
+        metavar="NAMES",
+        help=f"all that are installed (default), none, or of {', '.join(PEERS)}",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
 
 
 if __name__ == "__main__":

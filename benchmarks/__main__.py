@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, curve, fit_peers, readme, speech_activity, tones
+from benchmarks import accuracy, baselines, curve, fit_peers, leave_one_out, probe, readme, speech_activity, tones
 from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
@@ -15,6 +15,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verdicts(commands)
+    _add_fitted(commands)
     speaking = commands.add_parser("speech", help="score speech activity on a composed set")
     speaking.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -63,6 +64,10 @@ def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser])
             options.sets, peers=options.peers, out=options.out, jobs=options.jobs, n_checked=options.check
         )
     )
+
+
+def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that fit something, for which they need scikit-learn."""
     fitting = commands.add_parser(
         "fit-peers", help="choose the peers' constants on train calls (needs scikit-learn and the peers)"
     )
@@ -75,6 +80,35 @@ def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     fitting.set_defaults(
         run=lambda options: fit_peers.run(options.sets, options.out, n_calls=options.calls, n_jobs=options.jobs)
     )
+    basing = commands.add_parser(
+        "baselines", help="fit logistic regression and trees, to compare the network with"
+    )
+    basing.add_argument("sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split")
+    basing.add_argument("--dev", type=Path, required=True, metavar="SET", help="composed set to score")
+    basing.add_argument("--calls", type=int, metavar="N", help="the first so many of each train set")
+    basing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    basing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    basing.set_defaults(
+        run=lambda options: baselines.run(
+            options.sets, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
+        )
+    )
+    probing = commands.add_parser("probe", help="whether the line alone tells people from machines")
+    probing.add_argument("set", type=Path, metavar="SET", help="composed set to fit to, and score by folds")
+    probing.add_argument("--dev", type=Path, metavar="SET", help="composed set to score instead of folds")
+    probing.add_argument("--calls", type=int, metavar="N", help="the first so many of SET")
+    probing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    probing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    probing.set_defaults(
+        run=lambda options: probe.run(
+            options.set, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
+        )
+    )
+    leaving = commands.add_parser("leave-one-out", help="clips files without one source, and with it alone")
+    leaving.add_argument("clips", type=Path, metavar="CLIPS", help="clips.csv of datasets/build.py")
+    leaving.add_argument("--source", metavar="NAME", help="which to leave out; none lists what can be")
+    leaving.add_argument("--out", type=Path, metavar="FOLDER", help="for the two clips files")
+    leaving.set_defaults(run=lambda options: leave_one_out.run(options.clips, options.source, options.out))
 
 
 def _add_sets(parser: argparse.ArgumentParser) -> None:

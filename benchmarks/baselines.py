@@ -25,6 +25,7 @@ from amd.training.replay import Stack
 from benchmarks.accuracy import models, read_sets
 from benchmarks.cost import mean_cost, truths_of
 from benchmarks.fit_peers import CHOOSE_SHARE, jobs_of
+from benchmarks.peers.timing import POLICY_FIELDS
 from benchmarks.scoring import HEADERS, Scored, as_data, cells, figures
 from benchmarks.search import best_policy
 from benchmarks.ticks import FEATURES, Ticks, hear_all
@@ -38,7 +39,6 @@ RATE: Final = 0.06
 LEAF_TICKS: Final = 200
 INVERSE_PENALTY: Final = 0.1
 P_LEAST: Final = 1e-6
-STOPPED: Final = ("human_probability_min", "machine_probability_min", "human_gap_min_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ def table(title: str, found: dict[str, Baseline]) -> Table:
     headers = ("model", "cross-entropy", "stops at", "cost", *HEADERS)
     made = Table(*headers, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     for name, one in found.items():
-        stop = "/".join(f"{getattr(one.policy, field):g}" for field in STOPPED)
+        stop = "/".join(f"{getattr(one.policy, field):g}" for field in POLICY_FIELDS)
         made.add_row(name, f"{one.cross_entropy:.4f}", stop, f"{one.cost:.3f}", *cells(figures(one.scored)))
     return made
 
@@ -167,7 +167,7 @@ def table(title: str, found: dict[str, Baseline]) -> Table:
 def _data(one: Baseline) -> dict[str, Any]:
     return {
         "cross_entropy": round(one.cross_entropy, 4),
-        "policy": {field: getattr(one.policy, field) for field in STOPPED},
+        "policy": {field: getattr(one.policy, field) for field in POLICY_FIELDS},
         "cost": round(one.cost, 4),
         **as_data(figures(one.scored)),
     }

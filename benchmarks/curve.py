@@ -35,6 +35,9 @@ GAPS_S: Final = (0.3, 0.45, 0.6, 0.75, 0.85, 1.0, 1.25, 1.5)
 GAPS_MAX_S: Final = (1.2, 1.8, 2.4)
 SWEPT: Final = ("human_probability_min", "machine_probability_min", "human_gap_min_s", "gap_max_s")
 
+PRINTED: Final = 20
+"""So many of the Pareto-optimal policies are printed, the cheapest; the JSON has all."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -170,9 +173,8 @@ def run(
     names = " and ".join(folder.name for folder in folders)
     console = Console(width=10_000)
     console.print(table(f"{names}: {len(sets.calls)} calls; presets and peers", shown), "")
-    console.print(table(f"Pareto-optimal among {len(points)} policies, by people called machine", optimal))
-    cheapest = min(points, key=lambda one: one.cost)
-    console.print("", table("cheapest by benchmarks/cost.py on these calls", [cheapest]))
+    title = f"{len(optimal)} of {len(points)} policies are Pareto-optimal; the {PRINTED} cheapest by benchmarks/cost.py"
+    console.print(table(title, optimal[:PRINTED]))
     if out is not None:
         data = {
             "command": "python -m benchmarks curve",

@@ -134,6 +134,7 @@ def snr_band(text: str) -> str:
 
 SLICES: Final[dict[str, Callable[[Call], str]]] = {
     "scenario": lambda call: f"{call.label} {call.columns.get('scenario', '')}".strip(),
+    "source": lambda call: call.columns.get("voice") or NO_CELL,
     "codec": lambda call: call.columns.get("codec") or NO_CELL,
     "noise": lambda call: call.columns.get("noise", "").partition("+hum")[0] or NO_CELL,
     "snr": lambda call: snr_band(call.columns.get("snr_db", "")),

@@ -173,7 +173,7 @@ def run(
     names = " and ".join(folder.name for folder in folders)
     console = Console(width=10_000)
     console.print(table(f"{names}: {len(sets.calls)} calls; presets and peers", shown), "")
-    title = f"{len(optimal)} of {len(points)} policies are Pareto-optimal; the {PRINTED} cheapest by benchmarks/cost.py"
+    title = f"{len(optimal)} of {len(points)} policies are Pareto-optimal; the {PRINTED} that cost least"
     console.print(table(title, optimal[:PRINTED]))
     if out is not None:
         data = {

@@ -3,7 +3,7 @@
 Lists what can be left out; with ``--source`` and ``--out`` it writes both files, for ``datasets/compose.py``. A
 source is left out with all its speakers, wherever else they speak. In the test file its speakers are all there is
 of the kinds that they have, whatever their split was, since nothing was fitted to them; kinds that they lack,
-noise and tones come from others of the test split. The manifest's ``voice`` names the sources: calls are scored by it.
+noise and tones come from others of the test split. The manifest's ``voice`` names the sources of a call.
 """
 
 from __future__ import annotations

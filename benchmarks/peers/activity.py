@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -93,7 +94,9 @@ def _silero() -> tuple[Any, Any]:
     spec = importlib.util.find_spec("silero_vad")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("silero-vad is not installed: pip install silero-vad")
-    return torch, torch.jit.load(str(Path(spec.origin).parent / "data" / "silero_vad.jit"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch would have it exported; it ships as this
+        return torch, torch.jit.load(str(Path(spec.origin).parent / "data" / "silero_vad.jit"))
 
 
 def _at_frames(said: list[bool], piece_samples: int, n_samples: int) -> Mask:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from amd.events import Cause, Party
 from amd.policy import PRESETS, Policy
-from amd.training.replay import CAUSES, PARTIES, Decided, Stack
+from amd.training.replay import CAUSES, NEVER, PARTIES, Decided, Stack
 from benchmarks.cost import Truths, mean_cost
 from benchmarks.peers.cadence import SILENT_S, Rule, Runs
 
@@ -30,7 +30,9 @@ class RuleStack:
 
     def __init__(self, runs: Sequence[Runs], durations_s: Sequence[float]) -> None:
         sizes = np.array([one.speech_s.size for one in runs])
+        self.some = sizes > 0
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.places = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes)
         self.known_s, self.speech_s, self.gap_s = (
             np.concatenate([getattr(one, name) for one in runs]) for name in ("known_s", "speech_s", "gap_s")
         )
@@ -42,10 +44,10 @@ class RuleStack:
         """Give each call the rule's verdict."""
         machine = self.speech_s >= rule.longest_s
         human = (self.gap_s >= rule.gap_s) & ~machine
-        decides = np.flatnonzero(machine | human | self.silent)
-        call = np.searchsorted(self.starts, decides, side="right") - 1
-        found, first = np.unique(call, return_index=True)
-        rows = decides[first]
+        decides = machine | human | self.silent
+        first = np.minimum.reduceat(np.where(decides, self.places, NEVER), self.starts[self.some])
+        found = np.flatnonzero(self.some)[first != NEVER]
+        rows = self.starts[found] + first[first != NEVER]
         party = np.where(self.spoken_end, _HUMAN, _SILENCE)
         known_s = self.durations_s.copy()
         known_s[found] = self.known_s[rows]

@@ -1,6 +1,7 @@
 """The verdict benchmarks: peers by their rules, costs by hand, tables and JSON of a set that is judged twice."""
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -323,3 +324,13 @@ def test_the_curve_notices_a_replay_that_is_not_the_detector(capsys):
     assert curve.check(sets, heard, 2) == 0
     assert curve.check(sets, [heard[0], heard[0]], 2) > 0
     assert "replayed" in capsys.readouterr().out
+
+
+def test_peers_can_be_sent_to_other_processes():
+    for name, peer in pickle.loads(pickle.dumps(systems.PEERS)).items():  # noqa: S301 - our own, from above
+        assert peer.title == systems.PEERS[name].title
+
+
+def test_two_processes_say_what_one_says(few):
+    sets, peers = accuracy.read_sets([few], 3), systems.chosen("asterisk")
+    assert accuracy.score(sets, peers, jobs=2) == accuracy.score(sets, peers, jobs=1)

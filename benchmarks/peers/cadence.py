@@ -48,8 +48,8 @@ RULES: Final = {
 }
 """The cheapest by `benchmarks.cost` on the first 4,000 composed calls of the train split, seed 301, of the grid in
 `benchmarks.search` (``python -m benchmarks fit-peers``). Mean costs 1.966, 1.629 and 1.347; the other modes of
-webrtcvad 2.723 (0), 2.470 (1), 2.275 (2). Its pair lies in the corner of the grid: noise is speech to it, and words
-break, so nothing is cheaper than to call nearly everyone human at the first short stop."""
+webrtcvad 2.723 (0), 2.470 (1), 2.275 (2). Its pair lies in the corner of the grid: noise is speech to it, and
+words break, so nothing is cheaper than to call nearly everyone human at the first short stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

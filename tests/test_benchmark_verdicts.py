@@ -235,8 +235,17 @@ def test_every_peer_that_can_run_here_judges_a_call():
             found = peer.judge(samples)
             assert isinstance(found.party, Party), name
             assert 0 <= found.known_s <= samples.size / 8000 + 1e-9, name
-    assert systems.PEERS["amd-speech"].judge(hello).party is Party.HUMAN
-    assert systems.PEERS["amd-speech"].judge(greeting).party is Party.MACHINE
+
+
+@pytest.mark.parametrize("name", cadence.RULES)
+def test_each_mask_has_its_own_rule(name, monkeypatch):
+    rule = cadence.RULES[name]
+    asked = []
+    for said_s, party in ((rule.longest_s - 0.2, Party.HUMAN), (rule.longest_s + 0.2, Party.MACHINE)):
+        made = mask(0.48, said_s, rule.gap_s + 0.5)
+        monkeypatch.setattr(cadence, "mask_of", lambda *of, made=made: asked.append(of) or (lambda _: made))
+        assert cadence.judge(name, np.zeros(round(made.size * FRAME_S * 8000) + 128)).party is party
+    assert asked == [(name, rule.mode)] * 2
 
 
 def test_peers_are_chosen_by_name():

@@ -316,8 +316,10 @@ def test_points_that_others_beat_are_not_optimal():
 
 
 def test_the_curve_has_the_presets_with_the_scores_of_the_detector(few, tmp_path):
-    curve.run([few], peers="none", out=tmp_path / "curve.json", jobs=1, n_checked=3)
-    points = json.loads((tmp_path / "curve.json").read_text())["points"]
+    curve.run([few], peers="asterisk", out=tmp_path / "curve.json", jobs=1, n_checked=3)
+    data = json.loads((tmp_path / "curve.json").read_text())
+    points = data["points"]
+    assert [peer["name"] for peer in data["peers"]] == ["Asterisk's rules"]
     found = {point["name"]: point for point in points if point["name"]}
     judged_set = accuracy.score(accuracy.read_sets([few]), {}, jobs=1)
     for name in PRESETS:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import accuracy, readme, speech_activity, tones
+from benchmarks import (
+    accuracy,
+    baselines,
+    curve,
+    fit_peers,
+    gallery,
+    leave_one_out,
+    probe,
+    readme,
+    speech_activity,
+    tones,
+)
+from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
 
@@ -13,13 +25,17 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    scoring = commands.add_parser("accuracy", help="score every policy and the peers on a labeled set")
-    scoring.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
-    scoring.set_defaults(run=lambda options: accuracy.run(options.set))
+    _add_verdicts(commands)
+    _add_fitted(commands)
     speaking = commands.add_parser("speech", help="score speech activity on a composed set")
     speaking.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     speaking.set_defaults(run=lambda options: speech_activity.run(options.set, options.out))
+    errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
+    errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
+    errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
+    errors.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    errors.set_defaults(run=lambda options: gallery.run(options.set, options.out, jobs=options.jobs))
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
     beeps = commands.add_parser("tones", help="score amd and the peers on generated tones")
@@ -42,6 +58,88 @@ def main() -> None:
     )
     options = parser.parse_args()
     options.run(options)
+
+
+def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that are about verdicts."""
+    scoring = commands.add_parser("accuracy", help="score every policy and the peers on labeled sets")
+    _add_sets(scoring)
+    scoring.add_argument("--slices", action="store_true", help="print the parts of the set too")
+    scoring.set_defaults(
+        run=lambda options: accuracy.run(
+            options.sets, peers=options.peers, out=options.out, sliced=options.slices, jobs=options.jobs
+        )
+    )
+    sweeping = commands.add_parser("curve", help="replay stopping rules on labeled sets: errors against delay")
+    _add_sets(sweeping)
+    sweeping.add_argument(
+        "--check", type=int, default=0, metavar="N", help="compare N replayed calls with the detector's first"
+    )
+    sweeping.set_defaults(
+        run=lambda options: curve.run(
+            options.sets, peers=options.peers, out=options.out, jobs=options.jobs, n_checked=options.check
+        )
+    )
+
+
+def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands that fit something, for which they need scikit-learn."""
+    fitting = commands.add_parser(
+        "fit-peers", help="choose the peers' constants on train calls (needs scikit-learn and the peers)"
+    )
+    fitting.add_argument(
+        "sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split"
+    )
+    fitting.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
+    fitting.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the trees as JSON")
+    fitting.set_defaults(
+        run=lambda options: fit_peers.run(options.sets, options.out, n_calls=options.calls, n_jobs=options.jobs)
+    )
+    basing = commands.add_parser(
+        "baselines", help="fit logistic regression and trees, to compare the network with"
+    )
+    basing.add_argument("sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split")
+    basing.add_argument("--dev", type=Path, required=True, metavar="SET", help="composed set to score")
+    basing.add_argument("--calls", type=int, metavar="N", help="the first so many of each train set")
+    basing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    basing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    basing.set_defaults(
+        run=lambda options: baselines.run(
+            options.sets, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
+        )
+    )
+    probing = commands.add_parser("probe", help="whether the line alone tells people from machines")
+    probing.add_argument("set", type=Path, metavar="SET", help="composed set to fit to, and score by folds")
+    probing.add_argument("--dev", type=Path, metavar="SET", help="composed set to score instead of folds")
+    probing.add_argument("--calls", type=int, metavar="N", help="the first so many of SET")
+    probing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    probing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    probing.set_defaults(
+        run=lambda options: probe.run(
+            options.set, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
+        )
+    )
+    leaving = commands.add_parser("leave-one-out", help="clips files without one source, and with it alone")
+    leaving.add_argument("clips", type=Path, metavar="CLIPS", help="clips.csv of datasets/build.py")
+    leaving.add_argument("--source", metavar="NAME", help="which to leave out; none lists what can be")
+    leaving.add_argument("--out", type=Path, metavar="FOLDER", help="for the two clips files")
+    leaving.set_defaults(run=lambda options: leave_one_out.run(options.clips, options.source, options.out))
+
+
+def _add_sets(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that scores sets takes."""
+    parser.add_argument(
+        "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv; several are one"
+    )
+    parser.add_argument(
+        "--peers",
+        default="all",
+        metavar="NAMES",
+        help=f"all that are installed (default), none, or of {', '.join(PEERS)}",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
 
 
 if __name__ == "__main__":

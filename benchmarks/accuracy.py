@@ -1,81 +1,160 @@
-"""``python -m benchmarks accuracy SET``: every policy, and the peers, on the same calls."""
+"""``python -m benchmarks accuracy SET...``: every policy of `amd`, and the peers, on the same calls.
+
+`amd` hears each call once; its policies are replayed on what it heard (`amd.training.replay`).
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, Final
 
 import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from amd.evaluation.manifest import Call, read_manifest
-from amd.evaluation.run import judge_set
-from amd.evaluation.scores import accuracy, confusion, quantiles, rate
-from amd.events import Party
+from amd.answer import shipped as answer_network
+from amd.audio import RATE_HZ
+from amd.evaluation.manifest import Call, check_times, read_manifest
+from amd.model import shipped as calibration
 from amd.policy import PRESETS
-from benchmarks.peers import asterisk
+from amd.speech import shipped as speech_network
+from amd.training.listening import hear
+from amd.training.replay import decide
+from benchmarks import systems
+from benchmarks.scoring import HEADERS, Figures, Scored, as_data, cells, figures, short, slices
+from benchmarks.systems import System
+
+SLICED: Final = "amd, balanced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """One system's verdict on one call; ``known_s`` is when it could act."""
+class Sets:
+    """Some labeled sets as one: their folders, and all calls with the folder of each."""
 
-    call: Call
-    party: Party
-    known_s: float
+    folders: tuple[Path, ...]
+    calls: tuple[tuple[Path, Call], ...]
+
+    def described(self) -> list[dict[str, Any]]:
+        """Tell the sets by name, checksum and size: nothing of this machine."""
+        return [
+            {
+                "set": folder.name,
+                "manifest_sha256": hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest(),
+                "calls": sum(one == folder for one, _ in self.calls),
+            }
+            for folder in self.folders
+        ]
 
 
-def run(folder: Path) -> None:
-    """Print one row a system."""
-    table = Table(
-        "system",
-        "right",
-        "human called machine",
-        "machine called human",
-        "unsure",
-        "human after greeting p50",
-        "machine after speech p50",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title=f"{folder}: people, machines and all else",
-        title_justify="left",
-    )
+def read_sets(folders: Sequence[Path], n_calls: int | None = None) -> Sets:
+    """Read the manifests of some sets, the first so many calls of each."""
+    if len(set(folders)) < len(folders):
+        raise SystemExit("a set is named twice: its calls would count twice")
+    calls = tuple((folder, call) for folder in folders for call in read_manifest(folder)[:n_calls])
+    return Sets(folders=tuple(folders), calls=calls)
+
+
+def judge(peers: dict[str, System], job: tuple[Path, Call]) -> dict[str, Scored]:
+    """Let every system judge one call."""
+    folder, call = job
+    recorded = hear(folder / call.file, call=call)
+    check_times(call, recorded.duration_s)
+    found = {}
     for name, policy in PRESETS.items():
-        judged, _ = judge_set(folder, policy)
-        scored = [Scored(call=one.call, party=one.result.party, known_s=one.result.known_s) for one in judged]
-        table.add_row(*_row(f"amd, {name}", scored))
-    table.add_row(*_row("Asterisk's rules", [_asterisk(folder, call) for call in read_manifest(folder)]))
-    Console(width=10_000).print(table)
+        said = decide(recorded, policy)
+        found[f"amd, {name}"] = Scored(call=call, party=said.party, known_s=said.known_s)
+    if peers:
+        samples, rate_hz = soundfile.read(folder / call.file, dtype="float32")
+        if rate_hz != RATE_HZ or samples.ndim != 1:
+            raise SystemExit(f"{folder / call.file} is not mono at 8 kHz, as the peers need it: --peers none")
+        for peer in peers.values():
+            verdict = peer.judge(samples)
+            found[peer.title] = Scored(call=call, party=verdict.party, known_s=verdict.known_s)
+    return found
 
 
-def _asterisk(folder: Path, call: Call) -> Scored:
-    samples, _ = soundfile.read(folder / call.file, dtype="float32")
-    verdict = asterisk.judge(samples)
-    return Scored(call=call, party=verdict.party, known_s=verdict.known_s)
+def score(sets: Sets, peers: dict[str, System], *, jobs: int | None = None) -> dict[str, list[Scored]]:
+    """Let every system judge every call.
+
+    Parameters
+    ----------
+    sets : Sets
+    peers : dict of str to System
+    jobs : int, optional
+        Worker processes; as many as cores unless given.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    work = partial(judge, peers)
+    if jobs == 1:
+        judged = [work(job) for job in sets.calls]
+    else:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            judged = list(pool.map(work, sets.calls, chunksize=8))
+    return {name: [one[name] for one in judged] for name in judged[0]}
 
 
-def _row(name: str, scored: Sequence[Scored]) -> list[str]:
-    counts = confusion([one.call.label for one in scored], [one.party for one in scored])
-    human_s = [
-        one.known_s - one.call.times_s["greeting_end_s"]
-        for one in scored
-        if one.party is one.call.label is Party.HUMAN and "greeting_end_s" in one.call.times_s
-    ]
-    machine_s = [
-        one.known_s - one.call.times_s["speech_start_s"]
-        for one in scored
-        if one.party is one.call.label is Party.MACHINE and "speech_start_s" in one.call.times_s
-    ]
-    n_unsure = sum(one.party is Party.UNSURE for one in scored)
-    return [
-        name,
-        str(accuracy(counts)),
-        str(rate(counts, Party.HUMAN, Party.MACHINE)),
-        str(rate(counts, Party.MACHINE, Party.HUMAN)),
-        f"{n_unsure}/{len(scored)}",
-        f"{quantiles(human_s).p50:.2f} s",
-        f"{quantiles(machine_s).p50:.2f} s",
-    ]
+def run(
+    folders: Sequence[Path],
+    *,
+    peers: str = "all",
+    out: Path | None = None,
+    sliced: bool = False,
+    jobs: int | None = None,
+) -> None:
+    """Print one row a system, parts of the set if asked to, and write all of it as JSON if asked to."""
+    sets, systems_here = read_sets(folders), systems.chosen(peers)
+    scored = score(sets, systems_here, jobs=jobs)
+    found = {name: figures(ones) for name, ones in scored.items()}
+    console = Console(width=10_000)
+    names = " and ".join(folder.name for folder in folders)
+    console.print(table(f"{names}: {len(sets.calls)} calls, people, machines and all else", found))
+    if peers == "all" and (absent := systems.missing(systems_here)):
+        console.print(f"not installed here, and left out: {', '.join(absent)}")
+    parts = slices(scored[SLICED])
+    if sliced:
+        for kind, by_name in parts.items():
+            console.print("", parts_table(f"{SLICED}, by {kind}", by_name))
+    if out is not None:
+        data = {
+            "command": "python -m benchmarks accuracy",
+            "sets": sets.described(),
+            **models(),
+            "peers": systems.versions(systems_here),
+            "systems": {name: as_data(one) for name, one in found.items()},
+            "slices": {kind: {name: as_data(one) for name, one in ones.items()} for kind, ones in parts.items()},
+        }
+        out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def models() -> dict[str, Any]:
+    """Versions of what judged."""
+    shipped = {"calibration": calibration().version, "answer": answer_network().version}
+    return {"models": {**shipped, "speech": speech_network().version}}
+
+
+def table(title: str, found: dict[str, Figures]) -> Table:
+    """One row a system."""
+    made = Table(
+        "system", *HEADERS, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left"
+    )
+    for name, one in found.items():
+        made.add_row(name, *cells(one))
+    return made
+
+
+def parts_table(title: str, found: dict[str, Figures]) -> Table:
+    """One row a part of the set."""
+    headers = ("part", "calls", *HEADERS[:3])
+    made = Table(*headers, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for name, one in found.items():
+        shares = (one.right, one.human_called_machine, one.machine_called_human)
+        made.add_row(name, str(one.right.total), *map(short, shares))
+    return made

@@ -23,12 +23,11 @@ from rich.table import Table
 from amd.audio import RATE_HZ, Samples
 from amd.cadence import HANG_FRAMES, Cadence
 from amd.evaluation.manifest import read_manifest
-from amd.framing import HOP_SAMPLES, Framer
-from amd.spectrum import SpectrumAnalyser
-from amd.speech import SpeechTracker, facts_of
+from amd.framing import HOP_SAMPLES
 from amd.training.calls import in_samples, speech_mask
 from amd.training.truth import read_truth
-from benchmarks.peers.activity import Mask, peers
+from benchmarks.peers import activity
+from benchmarks.peers.activity import Mask
 
 SNR_DB: Final = {"under 5 dB": 5.0, "5-10 dB": 10.0, "10-20 dB": 20.0, "20-30 dB": 30.0, "30 dB and more": np.inf}
 """Each name, and where it ends."""
@@ -101,22 +100,13 @@ class Score:
 
 def run(folder: Path, out: Path | None = None) -> None:
     """Print the tables, and write the figures as JSON if asked to."""
-    scores = score(folder, {"amd": judge, **peers()})
+    scores = score(folder, {"amd": activity.ours, **activity.peers()})
     console = Console(width=10_000)
     for table in (_by_snr(scores), _by_noise(scores), _of_runs(scores)):
         console.print(table, "")
     if out is not None:
         figures = {name: _figures(one) for name, one in scores.items()}
         out.write_text(json.dumps({"set": folder.name, "systems": figures}, indent=1) + "\n", encoding="utf-8")
-
-
-def judge(samples: Samples) -> Mask:
-    """Return the frames that `amd` takes for speech, tones not known."""
-    tracker = SpeechTracker()
-    rows = facts_of(SpectrumAnalyser().feed(Framer().feed(samples)))
-    judged = [activity.active for row in rows for activity in tracker.step(row)]
-    judged += [activity.active for activity in tracker.finish()]
-    return np.array(judged, dtype=np.bool_)
 
 
 def score(folder: Path, systems: dict[str, Callable[[Samples], Mask]]) -> dict[str, Score]:

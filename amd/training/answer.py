@@ -82,7 +82,7 @@ def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
         for inputs, truth in zip(ticks_of(samples), batch, strict=True):
             n_ticks = inputs.shape[0]
             mask = speech_mask(in_samples(truth["speech"]), n_ticks * TICK_FRAMES)
-            phase, weight = _lesson(truth, n_ticks)
+            phase, weight = lesson_of(truth, n_ticks)
             heard.append(
                 Heard(
                     inputs=inputs.astype(np.float16),
@@ -96,7 +96,7 @@ def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
     return heard
 
 
-def _lesson(truth: dict[str, Any], n_ticks: int) -> tuple[npt.NDArray[np.int64], Floats]:
+def lesson_of(truth: dict[str, Any], n_ticks: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """Phase of each tick as of its end, and how much its verdict counts."""
     ends_s = (np.arange(n_ticks) + 1) * TICK_S
     began_s = truth["speech"][0][0] if truth["speech"] else np.inf

@@ -79,6 +79,7 @@ class Stack:
         sizes = np.array([call.n_ticks for call in calls])
         self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         self.sizes = sizes
+        self._places = np.arange(int(sizes.sum())) - np.repeat(self.starts, sizes)
         ticks = [np.concatenate([getattr(call, name) for call in calls]) for name in _TICKS]
         self.known_s, self.p_machine, self.time_s, self.silent_s, self.rang, self.tone_near = ticks
         evidence = np.concatenate([call.evidence for call in calls]).astype(np.float64)
@@ -130,7 +131,7 @@ class Stack:
         return np.asarray(machine | self._human(policy) | (self.spoken & (self.gap_s >= policy.gap_max_s)))
 
     def _human(self, policy: Policy) -> Flags:
-        """Ticks at which a person is sure: and silent for long enough."""
+        """Ticks at which a person is sure, and silent for long enough."""
         sure = 1 - self.p_machine >= policy.human_probability_min
         return np.asarray(sure & (self.gap_s >= policy.human_gap_min_s))
 
@@ -158,10 +159,10 @@ class Stack:
 
     def _first(self, decides: Flags) -> npt.NDArray[np.int64]:
         """Return the first tick of each call that decides, counted from its own first; `NEVER` if none does."""
-        found = np.flatnonzero(decides)
         first = np.full(self.sizes.size, NEVER)
-        call = np.searchsorted(self.starts, found, side="right") - 1
-        np.minimum.at(first, call, found - self.starts[call])
+        some = self.sizes > 0
+        if some.any():
+            first[some] = np.minimum.reduceat(np.where(decides, self._places, NEVER), self.starts[some])
         return first
 
     def _at(self, policy: Policy, rows: npt.NDArray[np.int64]) -> tuple[Codes, Codes]:

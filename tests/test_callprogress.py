@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from amd import beeps
-from amd.callprogress import BELL_SIT, DIAL_MIN_S, VOWEL_MAX_S, CallProgress, is_generated
+from amd.callprogress import DIAL_MIN_S, VOWEL_MAX_S, CallProgress, is_generated
 from amd.events import SubState, ToneKind
 from amd.national import PATTERNS
+from amd.sit import BELL_SIT
 from benchmarks.tones import line, signals
 
 LEVEL_DB = -20.0
@@ -643,8 +644,8 @@ KEY = {"freqs_hz": (697.0, 1209.0), "second_db": -1.0}
         ({"freqs_hz": (697.0, 1209.0 * 0.976)}, True),
         ({"freqs_hz": (697.0, 1209.0 * 0.974)}, False),
         ({"freqs_hz": (697.0,)}, False),
-        ({"clarity": 0.76}, True),
-        ({"clarity": 0.74}, False),
+        ({"clarity": 0.83}, True),
+        ({"clarity": 0.81}, False),
         ({"rise_near_db": 3.1}, True),
         ({"rise_near_db": 2.9}, False),
         ({"fall_near_db": 2.9}, False),

@@ -21,7 +21,8 @@ import numpy.typing as npt
 import soundfile
 
 from amd.audio import RATE_HZ
-from amd.beeps import FORMAT, MEASURES, measures
+from amd.beeps import FORMAT, MEASURES, SHIPPED, measures
+from amd.callprogress import is_key
 from amd.framing import Framer
 from amd.models import checksum
 from amd.spectrum import SpectrumAnalyser
@@ -34,15 +35,38 @@ BEEPS_A_TASK: Final = 40
 CLIPS_A_TASK: Final = 60
 CLIP_LINES: Final = ("none", "ulaw", "gsm", "g726", "opus8")
 SNRS_DB: Final = (8.0, 40.0)
+NOISY_SNRS_DB: Final = (8.0, 14.0)
+NOISY_SHARE: Final = 0.4
+SHORT_S: Final = 0.16
+SHORT_SHARE: Final = 0.4
+TANDEM_SHARE: Final = 0.15
+"""More of what is hard: short beeps, much noise, two codecs one after the other."""
 SNR_CLEAN_SHARE: Final = 0.2
 LEVELS_DB: Final = (-34.0, -6.0)
 LOSS_SHARE: Final = 0.4
+CALLS_A_TASK: Final = 100
+N_CALLS: Final = 6000
+"""How many of a composed set are used, from its first on."""
+HOLDING_TONES_CALLS: Final = ("call-03067.wav", "call-03285.wav", "call-04859.wav")
+"""Calls of the set of seed 301 with a pure tone of 1080 to 2236 Hz for 0.3 s that their truth does not know of."""
+NEAR_SAMPLES: Final = 800
+"""Tones within 0.1 s of the network's are left out: they may be parts of them."""
 COVERED_MIN: Final = 0.6
 """A tone is the beep when it covers so much of it, and not much else."""
-N_TREES: Final = 300
-DEPTH: Final = 4
-RATE: Final = 0.1
+INSIDE_MIN: Final = 0.9
+PART_MIN: Final = 0.3
+"""A tone that lies within a beep, and is so much of it, is one of a chime, or a piece that a lost packet left."""
+N_TREES: Final = 600
+DEPTH: Final = 6
+RATE: Final = 0.07
 N_FOLDS: Final = 3
+SCOUT_TREES: Final = 100
+EASY_LOG_ODDS: Final = -4.5
+N_EASY: Final = 30_000
+"""Most tones in speech are nothing like a beep, as a first few trees know; of those, so many stand for all."""
+LENGTHS_S: Final = (0.05, 1.7)
+LEAST_HZ: Final = 325.0
+"""What lies outside is never asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +84,10 @@ def tones(samples: Floats) -> list[Tone]:
     frames = Framer().feed(samples.astype(np.float32))
     facts = SpectrumAnalyser().feed(frames)
     tracker, found = ToneTracker(), []
-    names = ("level_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
-    columns = [getattr(facts, name).tolist() for name in names]
-    for index, row in enumerate(zip(*columns, strict=True)):
-        found.append(tracker.step(index, **dict(zip(names, row, strict=True))))
+    names = ("tone_db", "noise_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
+    columns = [facts.level_db.tolist(), *(getattr(facts.tonal, name).tolist() for name in names)]
+    for index, (level_db, *row) in enumerate(zip(*columns, strict=True)):
+        found.append(tracker.step(index, level_db=level_db, **dict(zip(names, row, strict=True))))
     found.append(tracker.finish(frames.shape[0]))
     return [tone for tone in found if tone is not None]
 
@@ -108,7 +132,7 @@ def negatives(job: tuple[Sequence[Clip], str]) -> list[Sample]:
         heard = sent[at : at + samples.size]
         at += samples.size + guard.size
         note = f"{clip.path.name} {codec}"
-        found += [_sample(tone, note, clip.group, generated=False) for tone in tones(heard)]
+        found += [_sample(tone, note, clip.group, generated=False) for tone in tones(heard) if not is_key(tone)]
     return found
 
 
@@ -132,26 +156,69 @@ def positives(job: tuple[int, int, str, Sequence[Clip]]) -> list[Sample]:
     made = [_call(rng, clips) for _ in range(BEEPS_A_TASK)]
     guard = np.zeros(RATE_HZ // 10)
     sent = line.round_trip(np.concatenate([part for samples, _, _ in made for part in (samples, guard)]), codec)
+    if rng.random() < TANDEM_SHARE:
+        sent = line.round_trip(sent, str(rng.choice(list(line.SOUNDFILE_CODECS))))
     found, at = [], 0
     for samples, spans, kind in made:
         heard = sent[at : at + samples.size]
         at += samples.size + guard.size
         loss = float(rng.uniform(0.0, 0.05)) if rng.random() < LOSS_SHARE else 0.0
         for tone in tones(line.lose_packets(heard, loss, rng)):
-            overlap = max(min(tone.off, off) - max(tone.on, on) for on, off in spans)
-            is_beep = any(
-                min(tone.off, off) - max(tone.on, on) >= COVERED_MIN * max(off - on, tone.off - tone.on)
-                for on, off in spans
-            )
-            if is_beep or overlap <= 0:
+            is_beep = _is_one_of(tone, spans)
+            if is_beep is not None:
                 found.append(_sample(tone, f"{kind} {codec}", f"beeps {index % N_FOLDS}", generated=is_beep))
     return found
+
+
+def _is_one_of(tone: Tone, spans: Sequence[tuple[int, int]]) -> bool | None:
+    """Whether a tone is one of the beeps in those spans; None where it is a part of one, and no good example."""
+    overlaps = [(min(tone.off, off) - max(tone.on, on), off - on) for on, off in spans]
+    size = tone.off - tone.on
+    for overlap, span in overlaps:
+        if overlap >= COVERED_MIN * max(span, size):
+            return True
+        if overlap >= INSIDE_MIN * size and overlap >= PART_MIN * span:  # one note of a chime, or a broken one
+            return True
+    return None if any(overlap > 0 for overlap, _ in overlaps) else False
+
+
+def composed(job: tuple[Path, Sequence[dict[str, Any]]]) -> list[Sample]:
+    """Tones in calls of ``datasets/compose.py``: beeps, and everything outside of what was generated."""
+    folder, rows = job
+    found = []
+    for row in rows:
+        samples, _ = soundfile.read(folder / row["file"], dtype="float64")
+        beeps, others = (
+            [(round(on_s * RATE_HZ), round(off_s * RATE_HZ)) for name in names for on_s, off_s in row[name]]
+            for names in (("beep",), ("tone", "ring"))
+        )
+        for tone in tones(samples):
+            is_beep = _is_one_of(tone, beeps)
+            if is_beep is False and (is_key(tone) or row["file"] in HOLDING_TONES_CALLS):
+                continue
+            apart = all(tone.off <= on - NEAR_SAMPLES or tone.on >= off + NEAR_SAMPLES for on, off in others)
+            if is_beep or (is_beep is False and apart):
+                note = f"{row['file']} {row['scenario']}"
+                found.append(_sample(tone, note, f"call {row['file']}", generated=is_beep))
+    return found
+
+
+def composed_rows(folder: Path) -> list[dict[str, Any]]:
+    """The truths of a composed set, which must be of the train split."""
+    made_as = json.loads((folder / "composition.json").read_text(encoding="utf-8"))
+    if made_as["split"] != "train":
+        raise ValueError(f"{folder} is of the split {made_as['split']!r}: trees are fitted to 'train'")
+    lines = (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(text) for text in lines[:N_CALLS]]
 
 
 def _call(rng: np.random.Generator, clips: Sequence[Clip]) -> tuple[Floats, list[tuple[int, int]], str]:
     """A beep with what comes before and after it, behind noise; and where it lies."""
     kind = str(rng.choice(signals.BEEP_KINDS))
     made, spans_s, _ = signals.beep(kind, rng)
+    if rng.random() < SHORT_SHARE:
+        while spans_s[0][1] - spans_s[0][0] > SHORT_S:
+            made, spans_s, _ = signals.beep(kind, rng)
     made = _soften(made, spans_s, rng)
     level_db = float(rng.uniform(*LEVELS_DB))
     lead = np.zeros(round(rng.uniform(0.3, 1.0) * RATE_HZ))
@@ -166,7 +233,8 @@ def _call(rng: np.random.Generator, clips: Sequence[Clip]) -> tuple[Floats, list
     if rng.random() < SNR_CLEAN_SHARE:
         return clean, spans, kind
     behind = _noise(clean.size, rng, clips)
-    return clean + line.gain_of(level_db - rng.uniform(*SNRS_DB)) * behind, spans, kind
+    snr_db = float(rng.uniform(*(NOISY_SNRS_DB if rng.random() < NOISY_SHARE else SNRS_DB)))
+    return clean + line.gain_of(level_db - snr_db) * behind, spans, kind
 
 
 def _soften(made: Floats, spans_s: Sequence[tuple[float, float]], rng: np.random.Generator) -> Floats:
@@ -207,58 +275,70 @@ def _noise(n: int, rng: np.random.Generator, clips: Sequence[Clip]) -> Floats:
     return np.asarray(made / np.sqrt(power + 1e-20))
 
 
-def gather(folder: Path, *, seed: int, n_tasks: int) -> list[Sample]:
+def gather(folder: Path, calls: Path | None, *, seed: int, n_tasks: int) -> list[Sample]:
     """All samples to fit to, in an order that does not depend on how the work was shared."""
     clips = train_clips(folder)
     speech = [clip for clip in clips if clip.kind not in ("music",)]
     batches = [clips[at : at + CLIPS_A_TASK] for at in range(0, len(clips), CLIPS_A_TASK)]
     codecs = [codec for codec in ("none", *line.available_codecs()) if codec in CLIP_LINES]
-    quiet = [(batch, codec) for codec in codecs for batch in batches]
+    quiet = [(batch, codecs[index % len(codecs)]) for index, batch in enumerate(batches)]
+    music = [clip for clip in clips if clip.kind == "music"]
+    quiet += [(music, codec) for codec in ("none", *line.available_codecs())]
+    rows = [] if calls is None else composed_rows(calls)
+    whole = [(calls, rows[at : at + CALLS_A_TASK]) for at in range(0, len(rows), CALLS_A_TASK)]
     loud = [(seed, index, codec, speech) for index in range(n_tasks) for codec in line.available_codecs()]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        parts = [*pool.map(negatives, quiet), *pool.map(positives, loud)]
+        parts = [*pool.map(negatives, quiet), *pool.map(positives, loud), *pool.map(composed, whole)]
     return [sample for part in parts for sample in part]
 
 
 def fit(samples: Sequence[Sample]) -> tuple[dict[str, object], Iterator[str]]:
-    """Return the trees as JSON content, and what grouped cross-validation says of them."""
-    # scikit-learn comes with the extra `train`
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
-    from sklearn.model_selection import GroupKFold, cross_val_predict  # noqa: PLC0415
-
+    """Return the trees as JSON content, and what grouped cross-validation says of them, worked out when asked."""
     values = np.array([sample.values for sample in samples])
     generated = np.array([sample.generated for sample in samples])
-    weights = np.where(generated, 0.5 / generated.mean(), 0.5 / (1 - generated.mean()))
-    trees = HistGradientBoostingClassifier(
-        max_iter=N_TREES,
-        max_depth=DEPTH,
+    chosen, weights = _choose(values, generated)
+    trees = _boosting(N_TREES, DEPTH)
+    trees.fit(values[chosen], generated[chosen], sample_weight=weights[chosen])
+    content: dict[str, object] = {
+        "format": FORMAT,
+        "version": SHIPPED.removesuffix(".json"),
+        "measures": list(MEASURES),
+        "depth": DEPTH,
+        "base": float(trees._baseline_prediction.ravel()[0]),  # noqa: SLF001
+        "trees": [_table(stage[0].nodes) for stage in trees._predictors],  # noqa: SLF001
+    }
+    used = [samples[index] for index in chosen]
+    lines = _report(used, values[chosen], generated[chosen], weights[chosen])
+    return content | {"sha256": checksum(content)}, lines
+
+
+def _boosting(n_trees: int, depth: int) -> Any:
+    # scikit-learn comes with the extra `train`
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+
+    return HistGradientBoostingClassifier(
+        max_iter=n_trees,
+        max_depth=depth,
         learning_rate=RATE,
         min_samples_leaf=40,
         l2_regularization=1.0,
         random_state=0,
         early_stopping=False,
     )
-    groups = [sample.group for sample in samples]
-    scores = cross_val_predict(
-        trees,
-        values,
-        generated,
-        groups=groups,
-        cv=GroupKFold(N_FOLDS),
-        method="decision_function",
-        params={"sample_weight": weights},
-    )
-    trees.fit(values, generated, sample_weight=weights)
-    content: dict[str, object] = {
-        "format": FORMAT,
-        "version": "beep-1",
-        "measures": list(MEASURES),
-        "depth": DEPTH,
-        "base": float(trees._baseline_prediction.ravel()[0]),  # noqa: SLF001
-        "trees": [_table(stage[0].nodes) for stage in trees._predictors],  # noqa: SLF001
-    }
-    return content | {"sha256": checksum(content)}, _report(samples, generated, scores)
+
+
+def _choose(values: Floats, generated: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Which samples to fit to, and all weights: both classes weigh the same, few easy ones stand for all."""
+    weights = np.where(generated, 0.5 / generated.mean(), 0.5 / (1 - generated.mean()))
+    scout = _boosting(SCOUT_TREES, DEPTH - 1).fit(values, generated, sample_weight=weights)
+    length_s, freq_hz = (values[:, list(MEASURES).index(name)] for name in ("length_s", "freq_hz"))
+    asked = (length_s >= LENGTHS_S[0]) & (length_s <= LENGTHS_S[1]) & (freq_hz >= LEAST_HZ)
+    is_hard = generated | (asked & (scout.decision_function(values) > EASY_LOG_ODDS))
+    easy = np.flatnonzero(asked & ~is_hard)
+    sample = np.random.default_rng(0).choice(easy, min(N_EASY, easy.size), replace=False)
+    weights[sample] *= easy.size / max(1, sample.size)
+    return np.sort(np.concatenate([np.flatnonzero(is_hard), sample])), weights
 
 
 def _table(nodes: npt.NDArray[Any]) -> list[list[float]]:
@@ -277,21 +357,34 @@ def _table(nodes: npt.NDArray[Any]) -> list[list[float]]:
     ]
 
 
-def _report(samples: Sequence[Sample], generated: npt.NDArray[np.bool_], scores: Floats) -> Iterator[str]:
+def _report(
+    samples: Sequence[Sample], values: Floats, generated: npt.NDArray[np.bool_], weights: Floats
+) -> Iterator[str]:
+    from sklearn.model_selection import GroupKFold, cross_val_predict  # noqa: PLC0415
+
+    scores = cross_val_predict(
+        _boosting(N_TREES, DEPTH),
+        values,
+        generated,
+        groups=[sample.group for sample in samples],
+        cv=GroupKFold(N_FOLDS),
+        method="decision_function",
+        params={"sample_weight": weights},
+    )
     yield f"{generated.sum()} beeps, {(~generated).sum()} other tones"
     odds = np.sort(scores[~generated])[::-1]
     for n in (0, 5, 10, 20, 40, 80, 160):
         share = np.mean(scores[generated] > odds[n])
         yield f"above all but {n} others (log-odds {odds[n]:.2f}): {100 * share:.2f} % of the beeps"
     for index in np.argsort(np.where(generated, -np.inf, scores))[::-1][:20]:
-        values = zip(MEASURES, samples[index].values, strict=True)
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in values)
+        named = zip(MEASURES, samples[index].values, strict=True)
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in named)
         yield f"{scores[index]:.2f} {samples[index].note}: {shown}"
 
 
-def run(folder: Path, out: Path, *, seed: int, n_tasks: int) -> None:
+def run(folder: Path, calls: Path | None, out: Path, *, seed: int, n_tasks: int) -> None:
     """Gather, fit, write, report."""
-    content, lines = fit(gather(folder, seed=seed, n_tasks=n_tasks))
+    content, lines = fit(gather(folder, calls, seed=seed, n_tasks=n_tasks))
     out.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
     for text in lines:
         print(text)

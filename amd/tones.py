@@ -197,7 +197,7 @@ class ToneTracker:
             frames.insert(0, sooner)
         first = frames[0]
         recent = tuple(before for before in self._recent if before.at < first.at)
-        dual = first.second_ratio > SECOND_MIN
+        dual = min(first.second_ratio, frame.second_ratio) > SECOND_MIN  # not where another tone still sounds
         leads = recent and goes_on(first, recent[-1], dual=dual)
         lead_db = recent[-1].tone_db if leads else LEVEL_MIN_DB
         run = Run([first], recent, lead_db, first.at, n_pairs=int(dual))

@@ -95,7 +95,7 @@ def test_digital_silence_has_the_least_level_and_no_fact_is_nan():
     facts = gen.facts_of(gen.silence(0.5))
     np.testing.assert_allclose(facts.level_db, LEVEL_MIN_DB, atol=1e-3)
     for name in NAMES:
-        assert np.isfinite(getattr(facts, name)).all(), name
+        assert np.isfinite(value[name](facts)).all(), name
     assert (facts.voicing < VOICING_MIN).all()
     assert (facts.peak_share == 0).all()
 
@@ -190,23 +190,23 @@ def test_mains_hum_moves_no_level(freq_hz):
 
 
 def in_a_car(seed, tone_db, seconds=3.0):
-    """A tone of 1000 Hz from second 1.5 on, and noise of -30 dB below 500 Hz."""
+    """A tone of 1000 Hz from second 1.5 on, and noise of -10 dB below 500 Hz."""
     rng = np.random.default_rng(seed)
     spectrum = np.fft.rfft(rng.standard_normal(round(seconds * 8000)))
     freqs_hz = np.fft.rfftfreq(round(seconds * 8000), 1 / 8000)
     rumble = np.fft.irfft(spectrum / np.maximum(freqs_hz, 100) ** 2)
-    samples = rumble / rumble.std() * 10 ** (-30 / 20)
+    samples = rumble / rumble.std() * 10 ** (-10 / 20)
     return gen.placed(seconds, [(1.5, gen.tone([1000.0], 0.5, tone_db))]) + samples
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_tone_above_a_car_s_noise_is_clear_though_it_is_a_small_part_of_all(seed):
-    facts = gen.facts_of(in_a_car(seed, -45.0))
+    facts = gen.facts_of(in_a_car(seed, -35.0))
     inside = slice(round(1.55 * 62.5), round(1.9 * 62.5))
     assert np.mean(np.abs(facts.tonal.peak_hz[inside] - 1000) < 10) > 0.9
     assert np.mean(np.abs(facts.peak_hz[inside] - 1000) < 10) < 0.5
     assert np.median(facts.tonal.clarity[inside]) > 0.6
-    np.testing.assert_allclose(np.median(facts.tonal.tone_db[inside]), -45.0, atol=2)
+    np.testing.assert_allclose(np.median(facts.tonal.tone_db[inside]), -35.0, atol=2)
 
 
 def test_a_tone_does_not_become_noise_however_long_it_sounds():

@@ -227,7 +227,7 @@ def test_a_steady_tone_measures_as_one_and_a_vowel_does_not():
     assert tone.second_db < -15
     vowel = gen.voice(np.random.default_rng(7), 3.0, LEVEL_DB, 120.0)
     for other in gen.runs_of(in_noise(7, 0.5, vowel)):
-        assert other.clarity < tone.clarity
+        assert other.share_db < tone.share_db
         assert other.wander_max_hz > tone.wander_max_hz or other.spread_db > tone.spread_db
 
 

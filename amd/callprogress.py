@@ -26,7 +26,7 @@ BEEP_MAX_HZ: Final = 3500.0
 """Beeps on real lines last 70 ms to 1.5 s at 350 to 3400 Hz; noise moves the edges a little."""
 BEEP_PROBABILITY_MIN: Final = 0.95
 """On the dev split over five lines (1.1 h of speech, 14 minutes of music): none false, nor at 0.9; 0.85 has one.
-In 1,000 composed calls of that split (3 h, many with music): 7 at 0.95, 11 at 0.9, for 293 and 299 of 325 beeps."""
+In 1,000 composed calls of it (3 h, some with music): 7 at 0.95, 11 at 0.9, for 293 and 299 of 325 beeps."""
 SWAY: Final = (0.015, 0.1)
 SWAY_MIN_S: Final = 0.2
 """A singer's note sways by 30 to 100 cents (1.7 to 6 %, Prame 1997, doi:10.1121/1.419735) all the while it lasts;

@@ -22,7 +22,7 @@ from amd.errors import ModelError
 from amd.models import content_of
 from amd.tones import Tone
 
-SHIPPED: Final = "beep-1.json"
+SHIPPED: Final = "beep-2.json"
 FORMAT: Final = "amd trees 1"
 STANDS_OUT_MAX_DB: Final = 40.0
 """Silence before or after makes a tone stand out without end; more than this tells no more."""
@@ -45,6 +45,10 @@ MEASURES: Final[dict[str, Callable[[Tone], float]]] = {
     "fall_db": lambda tone: min(tone.fall_db, STANDS_OUT_MAX_DB),
     "rise_near_db": lambda tone: min(tone.rise_near_db, STANDS_OUT_MAX_DB),
     "fall_near_db": lambda tone: min(tone.fall_near_db, STANDS_OUT_MAX_DB),
+    "share_db": lambda tone: tone.share_db,
+    "over_noise_db": lambda tone: min(tone.over_noise_db, STANDS_OUT_MAX_DB),
+    "alone_s": lambda tone: tone.alone_s,
+    "n_notes": lambda tone: float(tone.n_notes),
 }
 """What the trees may ask about a tone."""
 

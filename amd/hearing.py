@@ -129,11 +129,13 @@ class Hearing:
         rows = zip(
             facts_of(facts),
             facts.level_db.tolist(),
-            facts.peak_hz.tolist(),
-            facts.second_hz.tolist(),
-            facts.peak_share.tolist(),
-            facts.pair_share.tolist(),
-            facts.clarity.tolist(),
+            facts.tonal.tone_db.tolist(),
+            facts.tonal.noise_db.tolist(),
+            facts.tonal.peak_hz.tolist(),
+            facts.tonal.second_hz.tolist(),
+            facts.tonal.peak_share.tolist(),
+            facts.tonal.pair_share.tolist(),
+            facts.tonal.clarity.tolist(),
             strict=True,
         )
         for index, row in enumerate(rows, first):
@@ -160,6 +162,8 @@ class Hearing:
         index: int,
         facts: Floats,
         level_db: float,
+        tone_db: float,
+        noise_db: float,
         peak_hz: float,
         second_hz: float,
         peak_share: float,
@@ -171,6 +175,8 @@ class Hearing:
         ended_tone = self._tones.step(
             index,
             level_db=level_db,
+            tone_db=tone_db,
+            noise_db=noise_db,
             peak_hz=peak_hz,
             second_hz=second_hz,
             peak_share=peak_share,

@@ -46,9 +46,17 @@ BRIDGE_FRAMES: Final = 3
 DROP_DB: Final = 9.0
 """A frame this far below the run is no longer the tone: the level tells its end before the shape does."""
 
+HOME_FRAMES: Final = 6
+HOME_LEAST: Final = 4
+"""A run with a second peak has stood still when four of its last six frames agree. In noise there is nearly
+always a second peak, and where two tones meet it would lead from one to the next."""
+BURST_DB: Final = 9.0
+BURST_CLARITY: Final = 0.15
+"""A frame so much louder and purer than the run is a tone of its own, which began in noise or behind a voice."""
+
 
 class Frame(NamedTuple):
-    """What is kept of a frame: its index, levels, how much of it one tone explains, its two peaks."""
+    """What is kept of a frame: its index, levels, how much of it one tone explains, its two peaks, the noise."""
 
     at: int
     level_db: float
@@ -57,6 +65,7 @@ class Frame(NamedTuple):
     peak_hz: float
     second_hz: float
     second_ratio: float
+    noise_db: float
 
 
 @dataclass(slots=True)
@@ -94,8 +103,11 @@ class Run:
             return False
         half = n_kept // 2
         sooner, later = self.frames[:half], self.frames[half:]
-        drift_hz = statistics.fmean(f.peak_hz for f in later) - statistics.fmean(f.peak_hz for f in sooner)
-        return abs(drift_hz) <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
+        drift_hz = min(  # two tones that beat may change places; a spoilt frame is far off
+            abs(middle([f.peak_hz for f in later]) - middle([f.peak_hz for f in sooner]))
+            for middle in (statistics.fmean, statistics.median)
+        )
+        return drift_hz <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
 
     @property
     def clarity(self) -> float:
@@ -144,7 +156,27 @@ class Run:
             return False
         if not any(goes_on(before, frame, dual=self.is_dual) for before in self.frames[-2:]):
             return False
-        return self.n < LEAST_FRAMES or frame.tone_db >= self.median_db - DROP_DB
+        if self.n < LEAST_FRAMES:
+            return True
+        if self.is_dual and self._leaves(frame):
+            return False
+        rise_db = frame.tone_db - self.median_db
+        return rise_db >= -DROP_DB and not (rise_db > BURST_DB and frame.clarity - self.clarity > BURST_CLARITY)
+
+    def _leaves(self, frame: Frame) -> bool:
+        """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
+        recent = self.frames[-HOME_FRAMES:]
+        if self.n > len(self.frames) or len(recent) < HOME_FRAMES:
+            return False
+        homes_hz = [
+            home_hz
+            for peaks_hz in zip(*((f.peak_hz, f.second_hz) for f in recent), strict=True)
+            if sum(abs(hz - (home_hz := statistics.median(peaks_hz))) <= PACE_MAX_HZ for hz in peaks_hz)
+            >= HOME_LEAST
+        ]
+        if not homes_hz or homes_hz[0] < BEATING_MAX_HZ:
+            return False
+        return all(abs(frame.peak_hz - hz) > PACE_MAX_SHARE * hz for hz in homes_hz)
 
     def take(self, frame: Frame, keep_frames: int) -> None:
         """Add a frame that fits."""

@@ -1,7 +1,8 @@
 """Per-frame facts: level, band energies, periodicity and spectral peaks.
 
-Everything here is a function of one row, but for the periodicity, which is averaged over three frames. Rows are
-computed independently of how many there are, so the facts do not depend on how the stream was cut.
+Everything here is a function of one row, but for the periodicity, which is averaged over three frames, and the
+facts for tones, which are taken above the noise that was heard so far. Rows are computed independently of how many
+there are, so the facts do not depend on how the stream was cut.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy import fft
 
 from amd.audio import RATE_HZ
 from amd.framing import FRAME_SAMPLES
+from amd.whitening import NoiseShape
 
 Floats = npt.NDArray[np.float32]
 Bins = npt.NDArray[np.intp]
@@ -42,6 +44,12 @@ _LOBE_BINS: Final = 2
 _WIDE_BINS: Final = 5
 """A tone that sweeps by 5 kHz a second, or whose phase a lost packet breaks, stays within 156 Hz of its peak."""
 _HARMONICS: Final = (2, 3, 4)
+WHITENED_TO: Final = 0.03
+"""Noise counts as no quieter than this share of a frame's mean power a bin, 15 dB below it: what is far louder
+than the noise, as speech on a good line, keeps its shape. From 0.01 to 0.3 it matters little."""
+NOISE_KNOWN: Final = 0.7
+"""Share of the expected noise that does not count against a tone: all of it would leave as many frames of plain
+noise with a clear peak as there are of speech."""
 
 _WINDOW: Final = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)).astype(np.float32)
 _POWER_SCALE: Final = np.float32(2.0 / (FRAME_SAMPLES * float(np.sum(_WINDOW.astype(np.float64) ** 2))))
@@ -50,6 +58,31 @@ _WINDOW_LAG: Final = np.sqrt(
 )
 """Square root of the window's autocorrelation: half of Boersma's correction (1993, "Accurate short-term
 analysis of the fundamental frequency"), since all of it lifts noise at long lags more than it helps voices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TonalFacts:
+    """What `amd.tones` follows: the peaks as in `FrameFacts`, but above the line's noise; arrays of ``(n,)``.
+
+    Parameters
+    ----------
+    peak_hz, second_hz : float32
+        The two strongest peaks of the power over that of the noise.
+    peak_share, pair_share, clarity : float32
+        As there, of the power over the noise, less what noise alone would leave beside them.
+    tone_db : float32
+        Power that the tone has, in dB of full scale.
+    noise_db : float32
+        Power of the noise that is expected, in dB of full scale.
+    """
+
+    peak_hz: Floats
+    second_hz: Floats
+    peak_share: Floats
+    pair_share: Floats
+    clarity: Floats
+    tone_db: Floats
+    noise_db: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +109,8 @@ class FrameFacts:
     clarity : float32
         How much of the power one generated tone can explain: the most of both peaks, of a wider neighbourhood
         of the strongest one (a sweep), and of it with its harmonics.
+    tonal : TonalFacts
+        Peaks above the noise.
     """
 
     level_db: Floats
@@ -88,13 +123,15 @@ class FrameFacts:
     peak_share: Floats
     pair_share: Floats
     clarity: Floats
+    tonal: TonalFacts
 
 
 class SpectrumAnalyser:
-    """Frames in, facts out; keeps the autocorrelations of the last two frames."""
+    """Frames in, facts out; keeps the autocorrelations of the last two frames, and what the noise is like."""
 
     def __init__(self) -> None:
         self._autocorrelations: Floats = np.zeros((2, LAG_MAX_SAMPLES + 1), dtype=np.float32)
+        self._noise = NoiseShape(FIRST_BIN, END_BIN)
 
     def feed(self, frames: Floats) -> FrameFacts:
         """Analyse ``frames`` of shape ``(n, FRAME_SAMPLES)``."""
@@ -118,6 +155,32 @@ class SpectrumAnalyser:
             peak_share=peak_share,
             pair_share=pair_share,
             clarity=clarity,
+            tonal=self._tonal(power, total),
+        )
+
+    def _tonal(self, power: Floats, total: Floats) -> TonalFacts:
+        """Peaks of ``power`` over the noise's, which is a shape only: its level cancels out."""
+        noise = self._noise.feed(power)
+        least = np.float32(WHITENED_TO / (END_BIN - FIRST_BIN)) * total + np.float32(1e-20)
+        weights = 1 / (noise + least[:, None])
+        white = np.zeros_like(power)
+        white[:, FIRST_BIN:END_BIN] = power[:, FIRST_BIN:END_BIN] * weights
+        whole = np.sum(white, axis=1)
+        peak_hz, peak_share, second_hz, pair_share, clarity = _peaks(white, whole)
+        explained = clarity * whole
+        expected = np.float32(NOISE_KNOWN) * np.sum(noise * weights, axis=1)
+        counted = np.maximum(np.maximum(whole - expected, explained), np.float32(1e-20))
+        scale = whole / counted
+        bins = np.clip(np.rint(peak_hz / BIN_HZ).astype(np.intp), FIRST_BIN, END_BIN - 1) - FIRST_BIN
+        weight = np.take_along_axis(weights, bins[:, None], axis=1)[:, 0]
+        return TonalFacts(
+            peak_hz=peak_hz,
+            second_hz=second_hz,
+            peak_share=np.minimum(peak_share * scale, 1),
+            pair_share=np.minimum(pair_share * scale, 1),
+            clarity=explained / counted,
+            tone_db=_decibels(np.minimum(explained / weight, total)),
+            noise_db=_decibels(np.sum(noise, axis=1)),
         )
 
     def _periodicity(self, power: Floats) -> tuple[Floats, Floats]:

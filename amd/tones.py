@@ -15,9 +15,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from amd.edges import EDGE_MIN_DB, covered_samples, edge
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, frame_known_sample
+from amd.past import Past
 from amd.runs import (
     BRIDGE_FRAMES,
+    CLARITY_KEEP,
     CLARITY_START,
     DROP_DB,
     LEAST_FRAMES,
@@ -37,14 +40,15 @@ FULL_DB: Final = 1.5
 """Frames within this of the median level hold all of the tone."""
 CONTEXT_FRAMES: Final = 3
 """48 ms before a tone tell whether it stands out."""
-HALF_COVERED_DB: Final = -3.0
-EDGE_MIN_DB: Final = -20.0
-EDGE_MAX_DB: Final = -1.0
-"""Levels against a whole frame's: half of it, almost nothing, almost all (noise moves a whole frame by less)."""
 EDGE_MARGIN_SAMPLES: Final = 8
 """How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
 PAIR_WANDER_MAX_HZ: Final = 12.0
 """Both tones of a pair stay in place, at the median; a vowel's second harmonic does not."""
+
+PAIR_RATIO_MIN: Final = 0.05
+"""13 dB: ITU-T Q.24 allows the tones of a key 8 dB of twist, and noise and a codec add to it."""
+PAIRS_KEPT: Final = 12
+"""As many frames as the longest key of 200 ms has."""
 
 
 class Sounding(NamedTuple):
@@ -92,6 +96,16 @@ class Tone:
         How much louder it is than the loudest of the frames just before it and of those known after it.
     rise_near_db, fall_near_db : float
         The same for the frame next to it, and for the quietest one after.
+    share_db : float
+        Median of its share of a frame's power.
+    over_noise_db : float
+        How much louder it is than the line's noise that was heard so far.
+    alone_s : float
+        How long before it the last tone ended that was about as loud, voices included; at most 2 s.
+    n_notes : int
+        How many held tones about as loud began in the six seconds before it.
+    pairs_hz : tuple of pairs of float
+        The two peaks of its first frames, in rising order; the second is 0 where there is but one.
     """
 
     on: int
@@ -115,6 +129,11 @@ class Tone:
     fall_db: float
     rise_near_db: float
     fall_near_db: float
+    share_db: float
+    over_noise_db: float
+    alone_s: float
+    n_notes: int
+    pairs_hz: tuple[tuple[float, float], ...]
 
 
 class ToneTracker:
@@ -128,12 +147,15 @@ class ToneTracker:
     def __init__(self) -> None:
         self._run: Run | None = None
         self._recent: tuple[Frame, ...] = ()
+        self._past = Past()
 
     def step(
         self,
         index: int,
         *,
         level_db: float,
+        tone_db: float,
+        noise_db: float,
         peak_hz: float,
         second_hz: float,
         peak_share: float,
@@ -144,13 +166,14 @@ class ToneTracker:
         frame = Frame(
             index,
             level_db,
-            level_db + 10 * math.log10(max(clarity, 1e-6)),
+            tone_db,
             clarity,
             peak_hz,
             second_hz,
             (pair_share - peak_share) / max(peak_share, 1e-6),
+            noise_db,
         )
-        ended = None
+        ended, missed = None, []
         run = self._run
         if run is not None:
             if run.fits(frame):
@@ -158,13 +181,29 @@ class ToneTracker:
                 run.after.clear()
             else:
                 ended = self._maybe_end(run, frame)
+                missed = run.after[:-1]
         if self._run is None and clarity >= CLARITY_START and level_db >= TONE_LEVEL_MIN_DB:
-            dual = frame.second_ratio > SECOND_MIN
-            leads = self._recent and goes_on(frame, self._recent[-1], dual=dual)
-            lead_db = self._recent[-1].tone_db if leads else LEVEL_MIN_DB
-            self._run = Run([frame], self._recent, lead_db, index, n_pairs=int(dual))
+            self._run = self._begin(frame, missed)
         self._recent = (*self._recent[-(CONTEXT_FRAMES + 1) :], frame)
         return ended
+
+    def _begin(self, frame: Frame, missed: list[Frame]) -> Run:
+        """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
+        frames = [frame]
+        for sooner in reversed(missed):
+            goes = sooner.at == frames[0].at - 1 and goes_on(sooner, frames[0], dual=False)
+            if not goes or sooner.clarity < CLARITY_KEEP or sooner.tone_db < frame.tone_db - DROP_DB:
+                break
+            frames.insert(0, sooner)
+        first = frames[0]
+        recent = tuple(before for before in self._recent if before.at < first.at)
+        dual = min(first.second_ratio, frame.second_ratio) > SECOND_MIN  # not where another tone still sounds
+        leads = recent and goes_on(first, recent[-1], dual=dual)
+        lead_db = recent[-1].tone_db if leads else LEVEL_MIN_DB
+        run = Run([first], recent, lead_db, first.at, n_pairs=int(dual))
+        for later in frames[1:]:
+            run.take(later, self.KEEP_FRAMES)
+        return run
 
     def _maybe_end(self, run: Run, frame: Frame) -> Tone | None:
         """Look at a frame that does not go on with the run: is the run over?"""
@@ -179,7 +218,14 @@ class ToneTracker:
         if not fell and frame.at - run.last <= BRIDGE_FRAMES:
             return None
         self._run = None
-        return _tone(run, frame_known_sample(frame.at)) if run.n >= LEAST_FRAMES else None
+        return self._tone(run, frame_known_sample(frame.at))
+
+    def _tone(self, run: Run, known: int) -> Tone | None:
+        if run.n < LEAST_FRAMES:
+            return None
+        tone = _tone(run, known, self._past)
+        self._past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
+        return tone
 
     @property
     def tonal(self) -> bool:
@@ -210,24 +256,24 @@ class ToneTracker:
     def finish(self, n_frames: int) -> Tone | None:
         """End the tone that still sounds after so many frames: the call is over."""
         run, self._run = self._run, None
-        return _tone(run, frame_known_sample(n_frames - 1)) if run and run.n >= LEAST_FRAMES else None
+        return None if run is None else self._tone(run, frame_known_sample(n_frames - 1))
 
 
 def _edges(run: Run, level_db: float) -> tuple[int, int]:
     """Where it begins and ends, from the frames that it covers in part."""
     frames = [(f.at, f.tone_db) for f in run.frames]
-    on_frame, on_db = _edge([(run.first - 1, run.lead_db), *frames[:2]], level_db)
+    on_frame, on_db = edge([(run.first - 1, run.lead_db), *frames[:2]], level_db)
     ends = [(run.last + 1, run.tail_db)]
     if run.n == len(frames):
         ends += frames[-1:-3:-1]
     else:
         ends.append((run.last, level_db))
-    off_frame, off_db = _edge(ends, level_db)
+    off_frame, off_db = edge(ends, level_db)
     on = max(0, frame_known_sample(on_frame) - covered_samples(on_db, level_db))
     return on, frame_known_sample(off_frame) - FRAME_SAMPLES + covered_samples(off_db, level_db)
 
 
-def _tone(run: Run, known: int) -> Tone:
+def _tone(run: Run, known: int, past: Past) -> Tone:
     """Measure a run that has ended."""
     level_db = run.median_db
     on, off = _edges(run, level_db)
@@ -268,6 +314,14 @@ def _tone(run: Run, known: int) -> Tone:
         fall_db=level_db - max(after_db, default=LEVEL_MIN_DB),
         rise_near_db=level_db - (before_db[-1] if before_db else LEVEL_MIN_DB),
         fall_near_db=level_db - min(after_db, default=LEVEL_MIN_DB),
+        share_db=statistics.median(f.tone_db - f.level_db for f in core),
+        over_noise_db=level_db - statistics.median(f.noise_db for f in core),
+        alone_s=past.alone_s(on, level_db),
+        n_notes=past.n_notes(on, level_db),
+        pairs_hz=tuple(
+            (min(f.peak_hz, f.second_hz), max(f.peak_hz, f.second_hz) if f.second_ratio >= PAIR_RATIO_MIN else 0.0)
+            for f in core[:PAIRS_KEPT]
+        ),
     )
 
 
@@ -309,31 +363,3 @@ def _fit(index: Sequence[int], hz: npt.NDArray[np.float64]) -> tuple[float, npt.
     slope = float(np.median((hz[other] - hz[one]) / (at[other] - at[one])))
     rests = hz - slope * at
     return slope, rests - np.median(rests)
-
-
-def _edge(frames: list[tuple[int, float]], steady_db: float) -> tuple[int, float]:
-    """Of the frames at an edge, outermost first, the one about half covered: its level tells the place best.
-
-    When none is covered in part (another tone joins without a gap), the outermost full one.
-    """
-    partial = [frame for frame in frames if EDGE_MIN_DB <= frame[1] - steady_db <= EDGE_MAX_DB]
-    if partial:
-        return min(partial, key=lambda frame: abs(frame[1] - steady_db - HALF_COVERED_DB))
-    return next((frame for frame in frames if frame[1] - steady_db > EDGE_MAX_DB), frames[0])
-
-
-def covered_samples(level_db: float, steady_db: float) -> int:
-    """How many samples of a frame hold a tone that starts or ends within it, from what its level lacks."""
-    share = min(1.0, 10 ** ((level_db - steady_db) / 10))
-    return round(float(np.interp(share, _COVERED_SHARES, np.arange(FRAME_SAMPLES + 1))))
-
-
-def _covered_shares() -> list[float]:
-    """Power of a steady tone that fills the first ``n`` samples of a frame, as a share of a whole frame's."""
-    phase = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
-    covered = np.concatenate([[0.0], np.cumsum((0.5 - 0.5 * np.cos(phase)) ** 2)])
-    shares: list[float] = (covered / covered[-1]).tolist()
-    return shares
-
-
-_COVERED_SHARES: Final = _covered_shares()

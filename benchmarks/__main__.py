@@ -50,11 +50,16 @@ def main() -> None:
         "fit-beeps", help="fit the trees that tell beeps from voices (needs scikit-learn)"
     )
     fitting.add_argument("--clips", type=Path, default=tones.CLIPS, metavar="FOLDER", help="clips of real voices")
+    fitting.add_argument(
+        "--calls", type=Path, metavar="FOLDER", help="calls of datasets/compose.py, train split, to learn from too"
+    )
     fitting.add_argument("--seed", type=int, default=7000, metavar="N", help="of the beeps (default 7000)")
-    fitting.add_argument("--tasks", type=int, default=45, metavar="N", help="times 40 beeps a codec (default 45)")
+    fitting.add_argument("--tasks", type=int, default=20, metavar="N", help="times 40 beeps a codec (default 20)")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the trees as JSON")
     fitting.set_defaults(
-        run=lambda options: fit.run(options.clips, options.out, seed=options.seed, n_tasks=options.tasks)
+        run=lambda options: fit.run(
+            options.clips, options.calls, options.out, seed=options.seed, n_tasks=options.tasks
+        )
     )
     options = parser.parse_args()
     options.run(options)

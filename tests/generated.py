@@ -172,20 +172,22 @@ def facts_of(samples: Floats) -> FrameFacts:
     return SpectrumAnalyser().feed(Framer().feed(float32(samples)))
 
 
-TONE_FACTS = ("level_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
+TONE_FACTS = ("tone_db", "noise_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
 
 
 def runs_of(samples: Floats) -> list[Tone]:
     """Everything like a tone in ``samples``, what their end cut off included."""
     facts, tracker = facts_of(samples), ToneTracker()
-    rows = zip(*(getattr(facts, name).tolist() for name in TONE_FACTS), strict=True)
-    found = [tracker.step(index, **dict(zip(TONE_FACTS, row, strict=True))) for index, row in enumerate(rows)]
+    columns = [facts.level_db, *(getattr(facts.tonal, name) for name in TONE_FACTS)]
+    names = ("level_db", *TONE_FACTS)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    found = [tracker.step(index, **dict(zip(names, row, strict=True))) for index, row in enumerate(rows)]
     return [tone for tone in (*found, tracker.finish(facts.level_db.size)) if tone is not None]
 
 
 def tones_of(samples: Floats) -> list[Tone]:
-    """Those of them that stood still."""
-    return [tone for tone in runs_of(samples) if tone.steady]
+    """Those of them that stood still, above the noise."""
+    return [tone for tone in runs_of(samples) if tone.steady and tone.over_noise_db > 6]
 
 
 def steady_tone(**changes: Any) -> Tone:
@@ -195,7 +197,10 @@ def steady_tone(**changes: Any) -> Tone:
     course = {"sweep_hz_s": 0.5, "wander_hz": 0.5, "wander_max_hz": 0.5, "gaps": 0.0}
     edges = {"attack_frames": 1, "release_frames": 1}
     sides = dict.fromkeys(("rise_db", "fall_db", "rise_near_db", "fall_near_db"), 40.0)
-    return Tone(**{**place, **power, **course, **edges, **sides, **changes})
+    around = {"share_db": 0.0, "over_noise_db": 40.0, "alone_s": 2.0, "n_notes": 0}
+    freqs_hz = changes.get("freqs_hz", place["freqs_hz"])
+    pairs = {"pairs_hz": ((freqs_hz[0], freqs_hz[1] if len(freqs_hz) > 1 else 0.0),) * 12}
+    return Tone(**{**place, **power, **course, **edges, **sides, **around, **pairs, **changes})
 
 
 def state_size(thing: object) -> int:

@@ -3,13 +3,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import generated as gen
 import numpy as np
 import pytest
 
 from amd.callprogress import DIAL_MIN_S
 from benchmarks import tones
 from benchmarks.peers import desa2, fft_peak
-from benchmarks.tones import judge, line, report, signals, suite
+from benchmarks.tones import examples, judge, line, report, signals, suite
 
 TRIAL = suite.Trial(
     family="beep",
@@ -311,3 +312,23 @@ def test_tone_free_clips_are_those_that_say_so(tmp_path: Path):
     assert {clip.path: clip.split for clip in found} == {"a": "train", "c": "test", "e": "dev"}
     assert [clip.codec for clip in found if clip.path == "e"] == list(judge.LINES)
     assert {clip.path: clip.skip_s for clip in found} == {"a": judge.PHONE_SKIP_S, "c": 0.0, "e": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "label"),
+    [
+        (8000, 10_400, True),
+        (8000, 9000, True),  # a piece that a lost packet left, or one note of a chime
+        (8000, 8500, None),  # too little of it
+        (6000, 10_400, None),  # with a vowel before it
+        (2000, 4000, False),
+    ],
+)
+def test_a_tone_is_an_example_of_a_beep_where_it_is_most_of_one(on, off, label):
+    assert examples.is_one_of(gen.steady_tone(on=on, off=off, known=off), [(8000, 10_400)]) is label
+
+
+def test_trees_are_fitted_to_calls_of_the_train_split_alone(tmp_path):
+    (tmp_path / "composition.json").write_text('{"split": "dev"}')
+    with pytest.raises(ValueError, match="train"):
+        examples.composed_rows(tmp_path)

@@ -1,6 +1,7 @@
 """Facts of a frame are what they say, and do not depend on how many frames came at once."""
 
 import dataclasses
+import operator
 
 import generated as gen
 import numpy as np
@@ -9,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amd.framing import Framer
-from amd.spectrum import BAND_EDGES_BINS, BIN_HZ, LEVEL_MIN_DB, FrameFacts, SpectrumAnalyser
+from amd.spectrum import BAND_EDGES_BINS, BIN_HZ, LEVEL_MIN_DB, FrameFacts, SpectrumAnalyser, TonalFacts
 from amd.speech import VOICING_MIN
 
-NAMES = [field.name for field in dataclasses.fields(FrameFacts)]
+NAMES = [
+    *(field.name for field in dataclasses.fields(FrameFacts) if field.name != "tonal"),
+    *(f"tonal.{field.name}" for field in dataclasses.fields(TonalFacts)),
+]
+value = {name: operator.attrgetter(name) for name in NAMES}
 
 
 def mixed_call(seed):
@@ -33,8 +38,8 @@ def test_facts_are_equal_whatever_the_batch_size(seed, cuts):
     whole, analyser = SpectrumAnalyser().feed(frames), SpectrumAnalyser()
     pieces = [analyser.feed(piece) for piece in gen.cut(frames, cuts)]
     for name in NAMES:
-        batched = np.concatenate([getattr(piece, name) for piece in pieces])
-        np.testing.assert_array_equal(batched, getattr(whole, name), err_msg=name)
+        batched = np.concatenate([value[name](piece) for piece in pieces])
+        np.testing.assert_array_equal(batched, value[name](whole), err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -44,7 +49,7 @@ def test_facts_are_equal_one_frame_at_a_time(seed):
     for index in range(len(frames)):
         facts = analyser.feed(frames[index : index + 1])
         for name in NAMES:
-            np.testing.assert_array_equal(getattr(facts, name)[0], getattr(whole, name)[index], err_msg=name)
+            np.testing.assert_array_equal(value[name](facts)[0], value[name](whole)[index], err_msg=name)
 
 
 @pytest.mark.parametrize("freq_hz", [350.0, 1000.0, 1234.5, 3300.0])
@@ -90,7 +95,7 @@ def test_digital_silence_has_the_least_level_and_no_fact_is_nan():
     facts = gen.facts_of(gen.silence(0.5))
     np.testing.assert_allclose(facts.level_db, LEVEL_MIN_DB, atol=1e-3)
     for name in NAMES:
-        assert np.isfinite(getattr(facts, name)).all(), name
+        assert np.isfinite(value[name](facts)).all(), name
     assert (facts.voicing < VOICING_MIN).all()
     assert (facts.peak_share == 0).all()
 
@@ -182,3 +187,42 @@ def test_mains_hum_moves_no_level(freq_hz):
     quiet = gen.noise(np.random.default_rng(10), 1.0, -55)
     humming = quiet + gen.hum(1.0, -35, freq_hz)  # 20 dB above all else
     np.testing.assert_allclose(gen.facts_of(humming).level_db, gen.facts_of(quiet).level_db, atol=0.1)
+
+
+def in_a_car(seed, tone_db, seconds=3.0):
+    """A tone of 1000 Hz from second 1.5 on, and noise of -10 dB below 500 Hz."""
+    rng = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(rng.standard_normal(round(seconds * 8000)))
+    freqs_hz = np.fft.rfftfreq(round(seconds * 8000), 1 / 8000)
+    rumble = np.fft.irfft(spectrum / np.maximum(freqs_hz, 100) ** 2)
+    samples = rumble / rumble.std() * 10 ** (-10 / 20)
+    return gen.placed(seconds, [(1.5, gen.tone([1000.0], 0.5, tone_db))]) + samples
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tone_above_a_car_s_noise_is_clear_though_it_is_a_small_part_of_all(seed):
+    facts = gen.facts_of(in_a_car(seed, -35.0))
+    inside = slice(round(1.55 * 62.5), round(1.9 * 62.5))
+    assert np.mean(np.abs(facts.tonal.peak_hz[inside] - 1000) < 10) > 0.9
+    assert np.mean(np.abs(facts.peak_hz[inside] - 1000) < 10) < 0.5
+    assert np.median(facts.tonal.clarity[inside]) > 0.6
+    np.testing.assert_allclose(np.median(facts.tonal.tone_db[inside]), -35.0, atol=2)
+
+
+def test_a_tone_does_not_become_noise_however_long_it_sounds():
+    samples = gen.tone([1000.0], 60.0, -20.0) + gen.noise(np.random.default_rng(3), 60.0, -40.0)
+    facts = gen.facts_of(samples)
+    assert np.all(facts.tonal.clarity > 0.95)
+    assert np.all(facts.tonal.noise_db < -35)
+
+
+def test_where_nothing_was_heard_before_the_facts_for_tones_are_the_plain_ones():
+    facts = gen.facts_of(gen.tone([1000.0, 1700.0], 0.128, -20.0))
+    np.testing.assert_allclose(facts.tonal.peak_hz, facts.peak_hz)
+    np.testing.assert_allclose(facts.tonal.clarity, facts.clarity, rtol=1e-5)
+
+
+def test_digital_silence_teaches_nothing_about_the_noise():
+    noise = gen.noise(np.random.default_rng(5), 1.0, -40.0)
+    late = gen.facts_of(np.concatenate([gen.silence(2.0), noise]))
+    assert np.median(late.tonal.noise_db[-20:]) == pytest.approx(-45, abs=4)  # of the quieter bins

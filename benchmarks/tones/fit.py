@@ -1,264 +1,78 @@
-"""Fit the trees of `amd.beeps`: generated beeps over telephone lines against what sounds like tones in real clips.
-
-Speech, music and noise come from the train split alone; beeps come from other seeds than the suite's, over more
-kinds of lines and with softer edges than it has.
-"""
+"""Fit the trees of `amd.beeps` to the examples of `benchmarks.tones.examples`."""
 
 from __future__ import annotations
 
-import csv
 import json
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
-from amd.audio import RATE_HZ
-from amd.beeps import FORMAT, MEASURES, measures
-from amd.framing import Framer
+from amd.beeps import FORMAT, MEASURES, SHIPPED
 from amd.models import checksum
-from amd.spectrum import SpectrumAnalyser
-from amd.tones import Tone, ToneTracker
-from benchmarks.tones import line, signals
-from benchmarks.tones.judge import HOLDING_TONES, PHONE_SKIP_S
+from benchmarks.tones.examples import N_FOLDS, Sample, gather
 from benchmarks.tones.line import Floats
 
-BEEPS_A_TASK: Final = 40
-CLIPS_A_TASK: Final = 60
-CLIP_LINES: Final = ("none", "ulaw", "gsm", "g726", "opus8")
-SNRS_DB: Final = (8.0, 40.0)
-SNR_CLEAN_SHARE: Final = 0.2
-LEVELS_DB: Final = (-34.0, -6.0)
-LOSS_SHARE: Final = 0.4
-COVERED_MIN: Final = 0.6
-"""A tone is the beep when it covers so much of it, and not much else."""
-N_TREES: Final = 300
-DEPTH: Final = 4
-RATE: Final = 0.1
-N_FOLDS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One tone: what the trees see, whether it was generated, and whose voice it may be."""
-
-    values: tuple[float, ...]
-    generated: bool
-    group: str
-    note: str
-
-
-def tones(samples: Floats) -> list[Tone]:
-    """Every tone that amd's tracker finds."""
-    frames = Framer().feed(samples.astype(np.float32))
-    facts = SpectrumAnalyser().feed(frames)
-    tracker, found = ToneTracker(), []
-    names = ("level_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
-    columns = [getattr(facts, name).tolist() for name in names]
-    for index, row in enumerate(zip(*columns, strict=True)):
-        found.append(tracker.step(index, **dict(zip(names, row, strict=True))))
-    found.append(tracker.finish(frames.shape[0]))
-    return [tone for tone in found if tone is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A clip of the train split and who speaks in it."""
-
-    path: Path
-    group: str
-    kind: str
-    skip_s: float
-
-    def read(self) -> Floats:
-        """Its samples."""
-        samples, _ = soundfile.read(self.path, dtype="float64")
-        return np.asarray(samples[round(self.skip_s * RATE_HZ) :])
-
-
-def train_clips(folder: Path) -> list[Clip]:
-    """Clips of the train split without a tone by their labels."""
-    with (folder / "clips.csv").open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["split"] == "train"]
-    tonal = {"greeting", "sit_intercept", "tone"}
-    return [
-        Clip(folder / row["path"], row["group"], row["kind"], PHONE_SKIP_S if row["channel"] == "phone" else 0.0)
-        for row in sorted(rows, key=lambda row: row["path"])
-        if row["kind"] not in tonal and not row["beep_onset_s"] and not row["path"].endswith(HOLDING_TONES)
-    ]
-
-
-def negatives(job: tuple[Sequence[Clip], str]) -> list[Sample]:
-    """Tones in clips that have none, over one line."""
-    clips, codec = job
-    rng = np.random.default_rng([len(clips), *codec.encode()])
-    guard = np.zeros(RATE_HZ // 10)
-    whole = [_behind(clip.read(), rng, clips) for clip in clips]
-    joined = np.concatenate([part for samples in whole for part in (samples, guard)])
-    sent = joined if codec == "none" else line.round_trip(joined, codec)
-    found, at = [], 0
-    for clip, samples in zip(clips, whole, strict=True):
-        heard = sent[at : at + samples.size]
-        at += samples.size + guard.size
-        note = f"{clip.path.name} {codec}"
-        found += [_sample(tone, note, clip.group, generated=False) for tone in tones(heard)]
-    return found
-
-
-def _behind(samples: Floats, rng: np.random.Generator, clips: Sequence[Clip]) -> Floats:
-    """Half of the clips behind the noise that the beeps have: else it would tell them apart."""
-    if rng.random() < 0.5:
-        return samples
-    level = np.sqrt(np.mean(np.sort(samples**2)[samples.size // 2 :])) + 1e-6
-    noise = _noise(samples.size, rng, clips)
-    return np.asarray(samples + level * line.gain_of(-rng.uniform(*SNRS_DB)) * noise)
-
-
-def _sample(tone: Tone, note: str, group: str, *, generated: bool) -> Sample:
-    return Sample(tuple(measures(tone).tolist()), generated, group, note)
-
-
-def positives(job: tuple[int, int, str, Sequence[Clip]]) -> list[Sample]:
-    """Beeps after a real voice or none, over one line, and the tones in that voice."""
-    seed, index, codec, clips = job
-    rng = np.random.default_rng([seed, index, line.CODECS.index(codec)])
-    made = [_call(rng, clips) for _ in range(BEEPS_A_TASK)]
-    guard = np.zeros(RATE_HZ // 10)
-    sent = line.round_trip(np.concatenate([part for samples, _, _ in made for part in (samples, guard)]), codec)
-    found, at = [], 0
-    for samples, spans, kind in made:
-        heard = sent[at : at + samples.size]
-        at += samples.size + guard.size
-        loss = float(rng.uniform(0.0, 0.05)) if rng.random() < LOSS_SHARE else 0.0
-        for tone in tones(line.lose_packets(heard, loss, rng)):
-            overlap = max(min(tone.off, off) - max(tone.on, on) for on, off in spans)
-            is_beep = any(
-                min(tone.off, off) - max(tone.on, on) >= COVERED_MIN * max(off - on, tone.off - tone.on)
-                for on, off in spans
-            )
-            if is_beep or overlap <= 0:
-                found.append(_sample(tone, f"{kind} {codec}", f"beeps {index % N_FOLDS}", generated=is_beep))
-    return found
-
-
-def _call(rng: np.random.Generator, clips: Sequence[Clip]) -> tuple[Floats, list[tuple[int, int]], str]:
-    """A beep with what comes before and after it, behind noise; and where it lies."""
-    kind = str(rng.choice(signals.BEEP_KINDS))
-    made, spans_s, _ = signals.beep(kind, rng)
-    made = _soften(made, spans_s, rng)
-    level_db = float(rng.uniform(*LEVELS_DB))
-    lead = np.zeros(round(rng.uniform(0.3, 1.0) * RATE_HZ))
-    tail = np.zeros(round(rng.uniform(0.4, 0.8) * RATE_HZ))
-    if rng.random() < 0.8:
-        pause = np.zeros(round(rng.uniform(0.06, 0.8) * RATE_HZ))
-        lead = np.concatenate([_said(rng, clips, level_db), pause])
-    if rng.random() < 0.15:
-        tail = np.concatenate([tail[: round(rng.uniform(0.08, 0.4) * RATE_HZ)], _said(rng, clips, level_db)])
-    clean = np.concatenate([lead, line.gain_of(level_db) * made, tail])
-    spans = [(lead.size + round(on * RATE_HZ), lead.size + round(off * RATE_HZ)) for on, off in spans_s]
-    if rng.random() < SNR_CLEAN_SHARE:
-        return clean, spans, kind
-    behind = _noise(clean.size, rng, clips)
-    return clean + line.gain_of(level_db - rng.uniform(*SNRS_DB)) * behind, spans, kind
-
-
-def _soften(made: Floats, spans_s: Sequence[tuple[float, float]], rng: np.random.Generator) -> Floats:
-    """Some beeps ring out like a bell, or have edges of up to 40 ms."""
-    draw, out = rng.random(), made.copy()
-    for on_s, off_s in spans_s:
-        on, off = round(on_s * RATE_HZ), round(off_s * RATE_HZ)
-        shape = np.ones(off - on)
-        if draw < 0.1:
-            shape = np.exp(-np.linspace(0, rng.uniform(0.5, 2.5), off - on))
-        elif draw < 0.3:
-            size = min(round(rng.uniform(0.01, 0.04) * RATE_HZ), (off - on) // 4)
-            shape[:size] = np.linspace(0, 1, size)
-            shape[-size:] = shape[:size][::-1]
-        out[on:off] *= shape
-    return out
-
-
-def _said(rng: np.random.Generator, clips: Sequence[Clip], level_db: float) -> Floats:
-    """Up to a second and a half of a real clip, from its end."""
-    samples = clips[int(rng.integers(len(clips)))].read()[-round(1.5 * RATE_HZ) :]
-    power = np.sqrt(np.mean(samples**2)) + 1e-9
-    return np.asarray(line.gain_of(float(np.clip(level_db + rng.uniform(-10, 8), -36, -14))) * samples / power)
-
-
-def _noise(n: int, rng: np.random.Generator, clips: Sequence[Clip]) -> Floats:
-    """Noise of unit power within the telephone band: made, or recorded on a line or in a room."""
-    recorded = [clip for clip in clips if clip.kind in ("line", "room")]
-    if recorded and rng.random() < 0.4:
-        made = np.resize(recorded[int(rng.integers(len(recorded)))].read(), n)
-    else:
-        made = rng.standard_normal(n)
-        if rng.random() < 0.5:
-            made = line.noise(n, rng, pink=True) + 0.1 * made
-    spectrum = np.fft.rfft(made)
-    band = np.fft.rfftfreq(n, 1 / RATE_HZ)
-    power = np.mean(np.fft.irfft(np.where((band >= 300) & (band <= 3400), spectrum, 0), n) ** 2)
-    return np.asarray(made / np.sqrt(power + 1e-20))
-
-
-def gather(folder: Path, *, seed: int, n_tasks: int) -> list[Sample]:
-    """All samples to fit to, in an order that does not depend on how the work was shared."""
-    clips = train_clips(folder)
-    speech = [clip for clip in clips if clip.kind not in ("music",)]
-    batches = [clips[at : at + CLIPS_A_TASK] for at in range(0, len(clips), CLIPS_A_TASK)]
-    codecs = [codec for codec in ("none", *line.available_codecs()) if codec in CLIP_LINES]
-    quiet = [(batch, codec) for codec in codecs for batch in batches]
-    loud = [(seed, index, codec, speech) for index in range(n_tasks) for codec in line.available_codecs()]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
-        parts = [*pool.map(negatives, quiet), *pool.map(positives, loud)]
-    return [sample for part in parts for sample in part]
+N_TREES: Final = 600
+DEPTH: Final = 6
+RATE: Final = 0.07
+SCOUT_TREES: Final = 100
+EASY_LOG_ODDS: Final = -4.5
+N_EASY: Final = 30_000
+"""Most tones in speech are nothing like a beep, as a first few trees know; of those, so many stand for all."""
+LENGTHS_S: Final = (0.05, 1.7)
+LEAST_HZ: Final = 325.0
+"""What lies outside is never asked about."""
 
 
 def fit(samples: Sequence[Sample]) -> tuple[dict[str, object], Iterator[str]]:
-    """Return the trees as JSON content, and what grouped cross-validation says of them."""
-    # scikit-learn comes with the extra `train`
-    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
-    from sklearn.model_selection import GroupKFold, cross_val_predict  # noqa: PLC0415
-
+    """Return the trees as JSON content, and what grouped cross-validation says of them, worked out when asked."""
     values = np.array([sample.values for sample in samples])
     generated = np.array([sample.generated for sample in samples])
-    weights = np.where(generated, 0.5 / generated.mean(), 0.5 / (1 - generated.mean()))
-    trees = HistGradientBoostingClassifier(
-        max_iter=N_TREES,
-        max_depth=DEPTH,
+    chosen, weights = _choose(values, generated)
+    trees = _boosting(N_TREES, DEPTH)
+    trees.fit(values[chosen], generated[chosen], sample_weight=weights[chosen])
+    content: dict[str, object] = {
+        "format": FORMAT,
+        "version": SHIPPED.removesuffix(".json"),
+        "measures": list(MEASURES),
+        "depth": DEPTH,
+        "base": float(trees._baseline_prediction.ravel()[0]),  # noqa: SLF001
+        "trees": [_table(stage[0].nodes) for stage in trees._predictors],  # noqa: SLF001
+    }
+    used = [samples[index] for index in chosen]
+    lines = _report(used, values[chosen], generated[chosen], weights[chosen])
+    return content | {"sha256": checksum(content)}, lines
+
+
+def _boosting(n_trees: int, depth: int) -> Any:
+    # scikit-learn comes with the extra `train`
+    from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
+
+    return HistGradientBoostingClassifier(
+        max_iter=n_trees,
+        max_depth=depth,
         learning_rate=RATE,
         min_samples_leaf=40,
         l2_regularization=1.0,
         random_state=0,
         early_stopping=False,
     )
-    groups = [sample.group for sample in samples]
-    scores = cross_val_predict(
-        trees,
-        values,
-        generated,
-        groups=groups,
-        cv=GroupKFold(N_FOLDS),
-        method="decision_function",
-        params={"sample_weight": weights},
-    )
-    trees.fit(values, generated, sample_weight=weights)
-    content: dict[str, object] = {
-        "format": FORMAT,
-        "version": "beep-1",
-        "measures": list(MEASURES),
-        "depth": DEPTH,
-        "base": float(trees._baseline_prediction.ravel()[0]),  # noqa: SLF001
-        "trees": [_table(stage[0].nodes) for stage in trees._predictors],  # noqa: SLF001
-    }
-    return content | {"sha256": checksum(content)}, _report(samples, generated, scores)
+
+
+def _choose(values: Floats, generated: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Which samples to fit to, and all weights: both classes weigh the same, few easy ones stand for all."""
+    weights = np.where(generated, 0.5 / generated.mean(), 0.5 / (1 - generated.mean()))
+    scout = _boosting(SCOUT_TREES, DEPTH - 1).fit(values, generated, sample_weight=weights)
+    length_s, freq_hz = (values[:, list(MEASURES).index(name)] for name in ("length_s", "freq_hz"))
+    asked = (length_s >= LENGTHS_S[0]) & (length_s <= LENGTHS_S[1]) & (freq_hz >= LEAST_HZ)
+    is_hard = generated | (asked & (scout.decision_function(values) > EASY_LOG_ODDS))
+    easy = np.flatnonzero(asked & ~is_hard)
+    sample = np.random.default_rng(0).choice(easy, min(N_EASY, easy.size), replace=False)
+    weights[sample] *= easy.size / max(1, sample.size)
+    return np.sort(np.concatenate([np.flatnonzero(is_hard), sample])), weights
 
 
 def _table(nodes: npt.NDArray[Any]) -> list[list[float]]:
@@ -277,21 +91,34 @@ def _table(nodes: npt.NDArray[Any]) -> list[list[float]]:
     ]
 
 
-def _report(samples: Sequence[Sample], generated: npt.NDArray[np.bool_], scores: Floats) -> Iterator[str]:
+def _report(
+    samples: Sequence[Sample], values: Floats, generated: npt.NDArray[np.bool_], weights: Floats
+) -> Iterator[str]:
+    from sklearn.model_selection import GroupKFold, cross_val_predict  # noqa: PLC0415
+
+    scores = cross_val_predict(
+        _boosting(N_TREES, DEPTH),
+        values,
+        generated,
+        groups=[sample.group for sample in samples],
+        cv=GroupKFold(N_FOLDS),
+        method="decision_function",
+        params={"sample_weight": weights},
+    )
     yield f"{generated.sum()} beeps, {(~generated).sum()} other tones"
     odds = np.sort(scores[~generated])[::-1]
     for n in (0, 5, 10, 20, 40, 80, 160):
         share = np.mean(scores[generated] > odds[n])
         yield f"above all but {n} others (log-odds {odds[n]:.2f}): {100 * share:.2f} % of the beeps"
     for index in np.argsort(np.where(generated, -np.inf, scores))[::-1][:20]:
-        values = zip(MEASURES, samples[index].values, strict=True)
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in values)
+        named = zip(MEASURES, samples[index].values, strict=True)
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in named)
         yield f"{scores[index]:.2f} {samples[index].note}: {shown}"
 
 
-def run(folder: Path, out: Path, *, seed: int, n_tasks: int) -> None:
+def run(folder: Path, calls: Path | None, out: Path, *, seed: int, n_tasks: int) -> None:
     """Gather, fit, write, report."""
-    content, lines = fit(gather(folder, seed=seed, n_tasks=n_tasks))
+    content, lines = fit(gather(folder, calls, seed=seed, n_tasks=n_tasks))
     out.write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
     for text in lines:
         print(text)

@@ -20,10 +20,9 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from amd.answer import shipped as answer_network
 from amd.audio import RATE_HZ
 from amd.evaluation.manifest import Call, check_times, read_manifest
-from amd.model import shipped as calibration
+from amd.model import shipped as answer_model
 from amd.policy import PRESETS
 from amd.speech import shipped as speech_network
 from amd.training.listening import hear
@@ -136,8 +135,7 @@ def run(
 
 def models() -> dict[str, Any]:
     """Versions of what judged."""
-    shipped = {"calibration": calibration().version, "answer": answer_network().version}
-    return {"models": {**shipped, "speech": speech_network().version}}
+    return {"models": {"answer": answer_model().version, "speech": speech_network().version}}
 
 
 def table(title: str, found: dict[str, Figures]) -> Table:

@@ -129,7 +129,9 @@ def of_scored(scored: Sequence[Scored], truths: Truths, name: str) -> Point:
     """Return a peer as a point."""
     party = np.array([PARTIES.index(one.party) for one in scored], dtype=np.int8)
     known_s = np.array([one.known_s for one in scored])
-    return point(name, None, truths, Decided(party=party, known_s=known_s, cause=np.zeros_like(party)))
+    unknown = np.full(party.size, np.nan)
+    decided = Decided(party=party, known_s=known_s, cause=np.zeros_like(party), probability=unknown)
+    return point(name, None, truths, decided)
 
 
 def check(sets: Sets, recorded: Sequence[Recorded], n_calls: int) -> int:

@@ -53,7 +53,8 @@ class RuleStack:
         known_s[found] = self.known_s[rows]
         party[found] = np.where(self.silent[rows], _SILENCE, np.where(machine[rows], _MACHINE, _HUMAN))
         cause = np.full(party.size, CAUSES.index(Cause.GREETING_THEN_SILENCE), dtype=np.int8)
-        return Decided(party=party.astype(np.int8), known_s=known_s, cause=cause)
+        unknown = np.full(party.size, np.nan)
+        return Decided(party=party.astype(np.int8), known_s=known_s, cause=cause, probability=unknown)
 
 
 _HUMAN, _MACHINE, _SILENCE = (PARTIES.index(party) for party in (Party.HUMAN, Party.MACHINE, Party.SILENCE))

@@ -30,11 +30,11 @@ import numpy as np
 import people
 import tones
 import truth
-from clips import SPLITS, Clips, ClipsError
+from clips import Clips, ClipsError
 from levels import FloatArray
 from scene import Scene
 from timeline import COLUMNS, write_manifest, write_wav
-from timing import FILE, LABELS, Timing
+from timing import FILE, LABELS, SPLITS, Timing
 
 LONGEST_S: Final = 24.0
 SCENES: Final = {**people.SCENES, **machines.SCENES, **tones.SCENES}

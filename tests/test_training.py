@@ -171,7 +171,7 @@ def said(parties, known_s):
         ("machine", "machine", 0.1),
         ("human", "machine", 10.0),
         ("human", "silence", 10.0),
-        ("human", "unsure", 1.0),
+        ("human", "unsure", 1.5),
         ("machine", "human", 3.0),
         ("machine", "silence", 1.0),
         ("fax", "fax", 0.0),
@@ -331,3 +331,10 @@ def test_too_few_speakers_are_an_error_that_says_what_counts_as_one(tmp_path, ca
 def test_one_fold_is_an_error(tmp_path, capsys):
     assert main(["train", str(SAMPLES), "--folds", "1", "--out", str(tmp_path / "m.npz")]) == 1
     assert "--folds 1 leaves nothing" in capsys.readouterr().err
+
+
+def test_a_rule_under_which_half_of_the_people_wait_too_long_is_dearer_than_any_error():
+    calls, known_s = [named("human", greeting_end_s=1.0)] * 3, [1.5, 2.5, 2.6]
+    late = Cost(human_median_max_s=1.0).mean(calls, said(["human"] * 3, known_s))
+    in_time = Cost(human_median_max_s=1.5).mean(calls, said(["human"] * 3, known_s))
+    assert in_time < 1 < 10 < late

@@ -38,14 +38,18 @@ class Cost:
         Each second from the end of a person's greeting to ``human``: dead air.
     machine_second : float
         Each second from a machine's first word to ``machine``: a line held, nobody waits.
+    human_median_max_s : float
+        Half of the people must have been told by then after their greeting; beyond it, a second of the median
+        costs more than any error.
     """
 
     human_lost: float = 10.0
     machine_to_agent: float = 3.0
-    unsure: float = 1.0
+    unsure: float = 1.5
     other: float = 1.0
     human_second: float = 0.3
     machine_second: float = 0.05
+    human_median_max_s: float = 1.0
 
     def mean(self, calls: Sequence[Call], decided: Decided) -> float:
         """Mean cost of a call.
@@ -71,13 +75,17 @@ class Cost:
             from_s = np.array([call.times_s.get(since, np.nan) for call in calls])
             delay_s = np.clip(decided.known_s - from_s, 0.0, None)
             cost += np.where(right, second * np.nan_to_num(delay_s), 0.0)
+            if party == human and np.any(known := right & ~np.isnan(from_s)):
+                median_s = float(np.median((decided.known_s - from_s)[known]))
+                cost += LATE_SECOND * max(0.0, median_s - self.human_median_max_s)
         return float(np.mean(cost))
 
 
 COSTS: Final = {
     "balanced": Cost(),
-    "protect_humans": Cost(human_lost=60.0),
-    "fast": Cost(human_second=3.0, machine_second=0.5),
+    "protect_humans": Cost(human_lost=60.0, unsure=1.0, human_median_max_s=1.5),
+    "fast": Cost(human_second=1.0, unsure=3.0, human_median_max_s=0.5),
 }
-"""A cost for each preset: `protect_humans` would rather send six times as many machines to agents; `fast` pays ten
-times as much for a second."""
+"""A cost for each preset: `protect_humans` would rather wait, ask, and send six times as many machines to agents;
+`fast` is for those who must speak at once, and do not want to ask."""
+LATE_SECOND: Final = 100.0

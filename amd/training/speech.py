@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m amd.training.speech", description=__doc__)
     parser.add_argument("sets", nargs="+", type=Path, metavar="SET", help="composed sets, of the train split")
     parser.add_argument("--dev", type=Path, metavar="SET", help="a set that is scored while fitting")
-    parser.add_argument("--version", default="speech-1")
+    parser.add_argument("--version", default="mine")
     parser.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
     parser.add_argument("--epochs", type=int, default=Recipe().n_epochs, metavar="N")
     parser.add_argument("--units", type=int, default=Recipe().n_units, metavar="N")

@@ -157,8 +157,8 @@ def _check_range(name: str, value: object, metadata: Any) -> None:
         raise PolicyError(f"{name}={value} is outside {low} to {high} {unit}{slip}")
 
 
-# What makes errors dear, and the rule that is then the cheapest on speakers that the model did not hear, is told in
-# `amd.training.cost` and docs/model-card.md: the first four fields of a policy are chosen by `amd train`.
+# Probabilities, the person's silence and the forced verdict's are chosen by `amd train`: the cheapest by
+# `amd.training.cost` on speakers that the model did not hear (docs/model-card.md).
 PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(

@@ -63,13 +63,10 @@ def jobs_of(folders: Sequence[Path], n_calls: int | None) -> list[Job]:
     """List the calls of some sets, the first so many of each."""
     jobs = []
     for folder in folders:
-        calls, truths = read_manifest(folder)[:n_calls], read_truth(folder)[:n_calls]
-        for call, truth in zip(calls, truths, strict=True):
-            if truth["file"] != call.file:
-                raise ValueError(
-                    f"{folder}: the manifest has {call.file} where the truth has {truth['file']}: mixed up?"
-                )
-            jobs.append(Job(path=folder / call.file, call=call, truth=truth))
+        calls, truths = read_manifest(folder)[:n_calls], read_truth(folder, n_calls=n_calls)
+        jobs += [
+            Job(path=folder / call.file, call=call, truth=truth) for call, truth in zip(calls, truths, strict=True)
+        ]
     return jobs
 
 

@@ -189,7 +189,7 @@ def test_baselines_are_fitted_and_scored(composed, tmp_path, capsys, monkeypatch
 
 def test_truth_of_other_calls_is_refused(composed):
     lines = (composed / "truth.jsonl").read_text().splitlines()
-    (composed / "truth.jsonl").write_text("\n".join(reversed(lines)) + "\n")
+    (composed / "truth.jsonl").write_text("\n".join(lines[1:]) + "\n")
     with pytest.raises(ValueError, match="mixed up"):
         fit_peers.jobs_of([composed], None)
     assert len(read_manifest(composed)) == 20

@@ -44,6 +44,7 @@ def decided(*said):
         party=np.array([PARTIES.index(Party(party)) for party, _ in said], dtype=np.int8),
         known_s=np.array([known_s for _, known_s in said]),
         cause=np.zeros(len(said), dtype=np.int8),
+        probability=np.full(len(said), np.nan),
     )
 
 

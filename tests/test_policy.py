@@ -180,7 +180,7 @@ def test_presets_are_what_they_are_named_for():
     balanced, careful = preset("balanced"), preset("protect_humans")
     assert balanced == Policy()
     assert careful.machine_probability_min > balanced.machine_probability_min
-    assert careful.human_probability_min <= balanced.human_probability_min
+    assert careful.forced_probability_min > balanced.forced_probability_min
     assert preset("fast").early_probability_min is not None
     assert preset("fast").verdict_max_s < balanced.verdict_max_s
     assert preset("leave_message").until is Until.END
@@ -254,7 +254,7 @@ def test_the_deadline_forces_the_likelier_party_or_none(p_machine, party):
 
 
 def test_what_is_sure_at_the_deadline_is_decided_for_its_own_cause():
-    found = decided(Policy(verdict_max_s=7.0), 0.95, since_onset_s=8.0)
+    found = decided(Policy(verdict_max_s=7.0), 0.99, since_onset_s=8.0)
     assert (found.cause, found.deadline_s) == (Cause.LONG_GREETING, None)
 
 

@@ -26,7 +26,7 @@ BATCH_CALLS: Final = 64
 LEVEL_NONE_DB: Final = -160.0
 LATE_SHARE: Final = 0.2
 RUNG_SHARE: Final = 0.1
-GATED_SHARE: Final = 0.15
+GATED_SHARE: Final = 0.2
 """So many calls are heard from within a word on, after some rings, or over a line that sends digital silence where
 nobody speaks. Composed calls have little of each: without them such words were missed, or heard late."""
 RINGS: Final = (((425.0,), (1.0, 4.0)), ((440.0, 480.0), (2.0, 4.0)), ((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)))
@@ -34,6 +34,9 @@ RINGS: Final = (((425.0,), (1.0, 4.0)), ((440.0, 480.0), (2.0, 4.0)), ((400.0, 4
 RINGS_MAX: Final = 3
 RING_DB: Final = (-35.0, -10.0)
 RING_NOISE_DB: Final = (-80.0, -50.0)
+HUM_SHARE: Final = 0.15
+HUM_DB: Final = (-55.0, -25.0)
+"""So many calls have mains hum, up to as loud as speech."""
 GATE_MARGIN_MAX_S: Final = 0.15
 GATE_NOISE_PER_S: Final = 0.2
 GATE_NOISE_S: Final = (0.1, 1.0)
@@ -126,6 +129,8 @@ def lesson(folder: Path, *, seed: int, n_calls: int | None = None, spoilt: bool 
 
 def spoil(call: Call, rng: np.random.Generator) -> Call:
     """Return a call as composed calls seldom are, or as it is."""
+    if rng.random() < HUM_SHARE:
+        call = Call(samples=call.samples + _hum(call.samples.size, rng), speech=call.speech)
     if rng.random() < GATED_SHARE:
         call = Call(samples=_gated(call, rng), speech=call.speech)
     if rng.random() < LATE_SHARE and call.speech:
@@ -136,6 +141,20 @@ def spoil(call: Call, rng: np.random.Generator) -> Call:
         speech = [(first + lead.size, end + lead.size) for first, end in call.speech]
         return Call(samples=np.concatenate([lead, call.samples]), speech=speech)
     return call
+
+
+def _hum(n_samples: int, rng: np.random.Generator) -> Samples:
+    """Mains hum with some of its harmonics."""
+    mains_hz, level = float(rng.choice([50.0, 60.0])), 10 ** (rng.uniform(*HUM_DB) / 20)
+    times_s = np.arange(n_samples) / RATE_HZ
+    shares = [1.0, *rng.uniform(0.0, 0.3, 4).tolist()]
+    phases = rng.uniform(0, 2 * np.pi, len(shares)).tolist()
+    parts = [
+        share * np.sin(2 * np.pi * mains_hz * order * times_s + phase)
+        for order, (share, phase) in enumerate(zip(shares, phases, strict=True), 1)
+    ]
+    hum: Samples = (level * np.sqrt(2) * np.sum(parts, axis=0)).astype(np.float32)
+    return hum
 
 
 def _gated(call: Call, rng: np.random.Generator) -> Samples:

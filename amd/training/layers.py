@@ -82,6 +82,25 @@ class Layers:
         scaled = (inputs - self._mean) / self._spread
         return self._out(self._memory(self._dense(scaled).relu())[0])
 
+    def begin_with(self, network: Network) -> None:
+        """Go on from a network of the same sizes; outputs that it lacks begin anew."""
+        torch = torch_module()
+
+        def put(parameter: Any, name: str) -> None:
+            value = torch.from_numpy(np.ascontiguousarray(network.arrays[name].T))
+            parameter[: value.shape[0]] = value
+
+        with torch.no_grad():
+            self._mean, self._spread = torch.zeros_like(self._mean), torch.ones_like(self._spread)
+            put(self._dense.weight, "dense_weight")
+            put(self._dense.bias, "dense_bias")
+            put(self._memory.weight_ih_l0, "in_weight")
+            put(self._memory.bias_ih_l0, "in_bias")
+            put(self._memory.weight_hh_l0, "state_weight")
+            put(self._memory.bias_hh_l0, "state_bias")
+            put(self._out.weight, "out_weight")
+            put(self._out.bias, "out_bias")
+
     def network(self, *, outputs: Sequence[str], version: str, recipe: str) -> Network:
         """Take the weights of the first outputs, which are named; the scale goes into the first layer.
 

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from amd.networks import Floats, Network, save
-from amd.speech import OUTPUTS, TICK_FRAMES
+from amd.networks import Floats, Network, parse, save
+from amd.speech import OUTPUTS, TICK_FRAMES, TICK_INPUTS
 from amd.training.calls import Lesson, lesson
 from amd.training.layers import Layers, torch_module
 
@@ -36,13 +36,20 @@ class Recipe:
     n_dense: int = 48
     n_units: int = 64
     n_epochs: int = 14
+    rate_max: float = RATE_MAX
     seed: int = 1
 
 
 def fit(
-    lessons: Sequence[Lesson], recipe: Recipe, *, version: str, story: str, dev: Lesson | None = None
+    lessons: Sequence[Lesson],
+    recipe: Recipe,
+    *,
+    version: str,
+    story: str,
+    dev: Lesson | None = None,
+    start: Network | None = None,
 ) -> Network:
-    """Fit a network on the lessons; ``dev`` is only looked at.
+    """Fit a network on the lessons, from ``start`` on where it is given; ``dev`` is only looked at.
 
     Raises
     ------
@@ -56,11 +63,17 @@ def fit(
         seed=recipe.seed,
         inputs=lessons[0].inputs[::SCALE_EVERY],
     )
+    if start is not None:
+        layers.begin_with(start)
     torch = torch_module()
-    optimizer = torch.optim.AdamW(layers.parameters, lr=RATE_MAX, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(layers.parameters, lr=recipe.rate_max, weight_decay=1e-4)
     n_steps = recipe.n_epochs * sum(-(-one.sizes.size // BATCH_CALLS) for one in lessons)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=RATE_MAX, total_steps=n_steps, pct_start=0.15, final_div_factor=RATE_MAX / 25 / RATE_MIN
+        optimizer,
+        max_lr=recipe.rate_max,
+        total_steps=n_steps,
+        pct_start=0.15,
+        final_div_factor=recipe.rate_max / 25 / RATE_MIN,
     )
     rng = np.random.default_rng(recipe.seed)
     began_s = time.perf_counter()
@@ -149,16 +162,21 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=Recipe().n_epochs, metavar="N")
     parser.add_argument("--units", type=int, default=Recipe().n_units, metavar="N")
     parser.add_argument("--seed", type=int, default=Recipe().seed, metavar="N")
+    parser.add_argument("--rate", type=float, default=RATE_MAX, metavar="X", help="highest rate of learning")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="go on from this network")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
-    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed)
+    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, rate_max=options.rate, seed=options.seed)
     lessons = [
         lesson(folder, seed=recipe.seed + number, n_calls=options.calls, spoilt=True)
         for number, folder in enumerate(options.sets)
     ]
     dev = lesson(options.dev, seed=0) if options.dev else None
     story = f"python -m amd.training.speech: {recipe}, {sum(one.sizes.size for one in lessons)} composed calls"
-    save(fit(lessons, recipe, version=options.version, story=story, dev=dev), options.out)
+    start = parse(options.start.read_bytes(), inputs=TICK_INPUTS, outputs=OUTPUTS) if options.start else None
+    if start is not None:
+        story += f"; from {start.version}: {start.recipe}"
+    save(fit(lessons, recipe, version=options.version, story=story, dev=dev, start=start), options.out)
 
 
 if __name__ == "__main__":

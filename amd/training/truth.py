@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from amd.audio import RATE_HZ
 from amd.cadence import HANG_FRAMES
+from amd.errors import ManifestError
 from amd.evaluation.manifest import Call, read_manifest
 from amd.events import Party
 from amd.framing import HOP_SAMPLES
@@ -55,6 +56,9 @@ def read_truth(folder: Path, *, n_calls: int | None = None) -> list[dict[str, An
     path = folder / "truth.jsonl"
     if path.is_file():
         told = {row["file"]: row for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
+        missing = [call.file for call in calls if call.file not in told]
+        if missing:
+            raise ManifestError(f"{path} says nothing of {missing[0]}, which the manifest has: sets mixed up?")
         truths = [told[call.file] for call in calls]
     else:
         truths = [_by_ear(folder, call) for call in calls]

@@ -93,7 +93,7 @@ class Policy:
     """
 
     human_probability_min: float = field(default=0.88, metadata=_unit("probability", 0.5, 1))
-    machine_probability_min: float = field(default=0.985, metadata=_unit("probability", 0.5, 1))
+    machine_probability_min: float = field(default=0.97, metadata=_unit("probability", 0.5, 1))
     human_gap_min_s: float = field(default=0.85, metadata=_unit("s", 0, 10))
     gap_max_s: float = field(default=1.8, metadata=_unit("s", 0.5, 10))
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
@@ -162,9 +162,9 @@ def _check_range(name: str, value: object, metadata: Any) -> None:
 PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(
-        human_probability_min=0.96,
+        human_probability_min=0.92,
         machine_probability_min=0.996,
-        human_gap_min_s=0.95,
+        human_gap_min_s=1.0,
         forced_probability_min=0.98,
     ),
     "fast": Policy(

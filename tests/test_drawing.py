@@ -130,7 +130,7 @@ def test_a_png_is_a_whole_picture(tmp_path, suffix):
         ("human-10.wav", ["ringback 460 Hz", "verdict: human", "done, no longer listening", "gap_s = ", "speech"]),
         ("machine-06.wav", ["beep 850 Hz", "greeting ended (beep)", "verdict: machine 0.9"]),
         ("machine-08.wav", ["verdict: machine 0.99", "beep; nothing was"]),
-        ("machine-07.wav", ["5.01 s  provisional: silence 0.90", "8.00 s  verdict: machine 0.99", "beep 1400 Hz"]),
+        ("machine-07.wav", ["5.01 s  provisional: silence 0.90", "7.50 s  verdict: machine 0.98", "beep 1400 Hz"]),
         ("network-02.wav", ["SIT 914 → 1370 → 1776 Hz", "SIT intercept", "verdict: network"]),
         ("network-03.wav", ["verdict: network", "busy 480 + 620 Hz"]),
         ("fax-02.wav", ["fax CNG 1100 Hz, 2 times", "verdict: fax"]),

@@ -135,7 +135,8 @@ def _draw(
     """Spectrogram; true speech and beep above it, heard speech and tones below; the model's mind; the verdict."""
     result, call = error.judged.result, error.judged.call
     end_s = min(samples.size / RATE_HZ, result.known_s + 3.0)
-    panel.specgram(samples + 1e-6, NFFT=256, Fs=RATE_HZ, noverlap=128, cmap="Greys", vmin=-120, vmax=-35)
+    faint = 1e-6 * np.random.default_rng(0).standard_normal(samples.size)  # digital silence has no logarithm
+    panel.specgram(samples + faint, NFFT=256, Fs=RATE_HZ, noverlap=128, cmap="Greys", vmin=-120, vmax=-35)
     spans = [(start_s, stop_s - start_s) for start_s, stop_s in error.truth["speech"]]
     panel.broken_barh(spans, (4080, 240), facecolor="#2a9d4a", label="true speech")
     panel.broken_barh(

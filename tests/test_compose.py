@@ -31,6 +31,7 @@ import timing  # noqa: E402
 from clips import Clips, ClipsError  # noqa: E402
 from levels import RATE_HZ, FloatArray  # noqa: E402
 from scene import Scene  # noqa: E402
+from voices import Voices  # noqa: E402
 
 KINDS = (
     ("human", "name", 2, 1),
@@ -413,3 +414,19 @@ def test_the_command_line_says_what_is_wrong_in_a_line(
     monkeypatch.setattr(sys, "argv", [*asked, "--out", str(tmp_path / "out")])
     assert compose.main() == 2
     assert capsys.readouterr().err == "compose: there is no clips file none.csv\n"
+
+
+def test_the_tempo_is_drawn_in_the_train_split_alone() -> None:
+    laws = timing.Timing()
+    assert [split for split in timing.SPLITS if laws.has("tempo", split)] == ["train"]
+    assert all(laws.has("answer_s", split) for split in timing.SPLITS)
+
+
+def test_a_faster_tempo_makes_what_is_said_shorter_by_as_much(clips_file: Path) -> None:
+    clips = Clips(clips_file, "train")
+    clip = clips.speaker("human sentence", np.random.default_rng(1))[0]
+    slow, plain, fast = (
+        Voices(clips, [0.0] * 6, tempo, np.random.default_rng(1)).read(clip).length_s for tempo in (0.9, 1.0, 1.1)
+    )
+    assert slow / plain == pytest.approx(1 / 0.9, rel=0.05)
+    assert fast / plain == pytest.approx(1 / 1.1, rel=0.05)

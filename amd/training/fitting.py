@@ -224,7 +224,7 @@ def _card(heard: Sequence[Heard], recorded: Sequence[Recorded], model: Model, pl
         "calls": len(heard),
         "people": sum(not call.machine and bool(call.weight.any()) for call in heard),
         "machines": sum(call.machine for call in heard),
-        "speakers": len({call.group for call in heard}),
+        "speakers": len({call.group for call in heard if call.speech.any()}),
         "calls_not_heard": len(recorded),
         "costs": {name: dataclasses.asdict(cost) for name, cost in COSTS.items()},
         "on_speakers_not_heard": {name: _scores(recorded, preset(name, model)) for name in COSTS},

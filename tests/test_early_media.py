@@ -199,7 +199,7 @@ def test_only_what_counts_from_answer_is_counted_anew():
     n_rounds=st.integers(0, 2),
     tail_s=st.floats(0.3, 2.0),
     pause_s=st.floats(0.1, 0.8),
-    hello_s=st.sampled_from([1.0, 1.2]),  # shorter words after rings are missed at times: docs/STATUS.md
+    hello_s=st.sampled_from([0.7, 1.2]),  # shorter words after rings are missed at times: docs/STATUS.md
     seed=st.integers(0, 5),
 )
 @settings(max_examples=25)

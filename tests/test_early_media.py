@@ -195,17 +195,29 @@ def test_only_what_counts_from_answer_is_counted_anew():
 
 @BOTH
 @given(
-    country=st.sampled_from(["US", "UK", "DE"]),
+    # 0.7 s after rings of the US: the next test; shorter words are missed at times: docs/STATUS.md
+    ring=st.sampled_from([("US", 1.2), ("UK", 0.7), ("UK", 1.2), ("DE", 0.7), ("DE", 1.2)]),
     n_rounds=st.integers(0, 2),
     tail_s=st.floats(0.3, 2.0),
     pause_s=st.floats(0.1, 0.8),
-    hello_s=st.sampled_from([0.7, 1.2]),  # shorter words after rings are missed at times: docs/STATUS.md
     seed=st.integers(0, 5),
 )
 @settings(max_examples=25)
 def test_rings_and_a_tail_before_a_hello_change_no_verdict_and_delay_none(
-    policy, country, n_rounds, tail_s, pause_s, hello_s, seed
+    policy, ring, n_rounds, tail_s, pause_s, seed
 ):
+    assert_rings_change_nothing(policy, ring, n_rounds, tail_s, pause_s, seed)
+
+
+@BOTH
+@pytest.mark.xfail(strict=True, reason="speech-2 misses 8 of 108 words of 0.7 s after rings of the US")
+def test_a_short_hello_after_rings_of_the_us_is_heard(policy):
+    for seed in (2, 5):
+        assert_rings_change_nothing(policy, ("US", 0.7), 1, 2.0, 0.4, seed)
+
+
+def assert_rings_change_nothing(policy, ring, n_rounds, tail_s, pause_s, seed):
+    country, hello_s = ring
     call = [gen.silence(pause_s), says(hello_s, seed), gen.silence(3.0)]
     ringing = np.concatenate([rings(country, n_rounds), tail(country, tail_s)])
     _, plain = judge(on_a_line(*call), BALANCED)

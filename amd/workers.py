@@ -72,6 +72,4 @@ def _client(address: str) -> Any:
     try:
         return Client(address, timeout="10s", set_as_default=True)
     except (OSError, ValueError) as error:
-        raise AmdError(
-            f"no Dask scheduler answers at {address!r}: an address is like tcp://HOST:8786"
-        ) from error
+        raise AmdError(f"no Dask scheduler answers at {address!r}: an address is like tcp://HOST:8786") from error

@@ -100,10 +100,14 @@ def run(options: argparse.Namespace) -> int:
     status = _tell_bad_rows(scored)
     if scored.n_scored == 0:
         return status
-    calls: Iterable[Measured] = read_measured(options.out)
-    for name, said in others.items():
-        calls = beside(calls, name, said)
-    tally = Tally.of(calls)
+
+    def calls() -> Iterable[Measured]:
+        ones: Iterable[Measured] = read_measured(options.out)
+        for name, said in others.items():
+            ones = beside(ones, name, said)
+        return ones
+
+    tally = Tally.of(calls())
     rivals = rivals_of(tally)
     summary = tally.summary()
     heading = title(summary, str(options.set), options.policy, model.version)
@@ -125,20 +129,20 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(as_text())
     say(f"amd: wrote {options.out}")
     if write_report is not None:
-        write_report(
-            tally,
-            rivals,
-            folder=options.set,
-            out=options.report,
-            about=about,
+        from amd.report.page import About  # noqa: PLC0415 - as in _report_writer
+
+        subject = About(
             title=options.title or options.set.resolve().name,
+            folder=options.set,
             made=datetime.now(UTC),
-            policy=policy,
+            facts=about,
+            policy=scoring.policy,
             model=scoring.model,
             pictures=options.pictures,
             embed_audio=options.embed_audio,
             jobs=options.jobs,
         )
+        write_report(tally, rivals, calls, subject, options.report)
         say(f"amd: wrote {options.report}")
     return status
 

@@ -1,0 +1,361 @@
+"""The report's figures: drawn by matplotlib as SVG whose text stays text and whose colours are the page's own."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import norm
+
+from amd.evaluation.scores import Share, wilson
+from amd.evaluation.summary import Floats
+from amd.report.operating import Curve, Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, GREY, LINE, HUMAN, MACHINE, TONE = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+_VARIABLES: Final = {
+    INK: "--ink",
+    GREY: "--muted",
+    LINE: "--line",
+    HUMAN: "--human",
+    MACHINE: "--machine",
+    TONE: "--tone",
+}
+"""Stand-ins that the page's style sheet gives their colours, light or dark."""
+MARKERS: Final = ("s", "^", "v", "P", "X", "D", "<", ">", "p", "h")
+SIZE_IN: Final = (4.6, 3.4)
+WIDE_IN: Final = (7.2, 3.6)
+ALLOWED_S: Final = 2.0
+"""Dead air that the law allows after a live answer's greeting: 47 CFR 64.1200(a)(7)."""
+
+_SETTINGS: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "amd",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A figure of the page.
+
+    Parameters
+    ----------
+    name : str
+        Unique on the page.
+    svg : str
+        To be put into HTML as it stands.
+    caption : str
+        Below it: what it shows.
+    """
+
+    name: str
+    svg: str
+    caption: str
+
+
+def drawing(
+    name: str, alt: str, caption: str, draw: Callable[[Axes], None], *, size_in: tuple[float, float] = SIZE_IN
+) -> Drawing:
+    """Draw one panel.
+
+    Parameters
+    ----------
+    name : str
+    alt : str
+        What one who cannot see it should know.
+    caption : str
+    draw : callable
+        Given the axes.
+    """
+    import matplotlib as mpl  # noqa: PLC0415 - scoring must not need it
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        for setting, value in _SETTINGS.items():
+            mpl.rcParams[setting] = value
+        figure = Figure(figsize=size_in, layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes)
+        handles, labels = axes.get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, labels, loc="outside lower left", ncols=2)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return Drawing(name=name, svg=_for_page(out.getvalue(), name, alt), caption=caption)
+
+
+def _for_page(svg: str, name: str, alt: str) -> str:
+    """Take an SVG document's drawing: its own names, the page's colours, and words for those who cannot see it."""
+    svg = svg[svg.index("<svg") :]
+    box = re.search(r'viewBox="([^"]*)"', svg)
+    body = svg[svg.index(">") + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r' id="(\w+)"', rf' id="{name}-\1"', body)
+    body = re.sub(r'(url\(|href=")#', rf"\1#{name}-", body)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    words = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    size = box[1] if box else "0 0 400 300"
+    return (
+        f'<svg role="img" aria-label="{words}" viewBox="{size}" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+    )
+
+
+def rates(score: Floats, human: Floats, machine: Floats) -> tuple[Floats, Floats]:
+    """Shares of people and of machines at or above each threshold of the score, from none to all.
+
+    Parameters
+    ----------
+    score : ndarray of float64, shape (n_calls,)
+    human, machine : ndarray of bool, shape (n_calls,)
+
+    Returns
+    -------
+    people, machines : ndarray of float64
+
+    Examples
+    --------
+    >>> score, human = np.array([0.9, 0.6, 0.1]), np.array([False, True, False])
+    >>> people, machines = rates(score, human, ~human)
+    >>> people.tolist(), machines.tolist()
+    ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
+    """
+    thresholds = np.unique(score)[::-1]
+    people = np.searchsorted(np.sort(-score[human]), -thresholds, side="right") / max(1, int(human.sum()))
+    machines = np.searchsorted(np.sort(-score[machine]), -thresholds, side="right") / max(1, int(machine.sum()))
+    return np.concatenate([[0.0], people]), np.concatenate([[0.0], machines])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a system stands: people called machine, machines called machine, as shares."""
+
+    name: str
+    people: float
+    machines: float
+
+
+def draw_roc(people: Floats, machines: Floats, standings: Sequence[Standing]) -> Callable[[Axes], None]:
+    """Machines found against people lost."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
+        axes.plot(people, machines, color=INK, lw=1.8, drawstyle="steps-post")
+        for colour, marker, one in _marked(standings):
+            axes.plot(one.people, one.machines, marker, color=colour, ms=8, label=one.name, ls="")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="people called machines")
+        axes.set_ylabel("machines called machines")
+        _percent(axes)
+
+    return draw
+
+
+DET_TICKS: Final = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+DET_RANGE: Final = (0.0008, 0.9)
+
+
+def draw_det(people: Floats, machines: Floats, standings: Sequence[Standing]) -> Callable[[Axes], None]:
+    """Both errors, on scales of normal deviates (Martin et al. 1997)."""
+
+    def deviate(shares: Floats | float) -> Floats:
+        return np.asarray(norm.ppf(np.clip(shares, *DET_RANGE)))
+
+    def draw(axes: Axes) -> None:
+        axes.plot(deviate(people), deviate(1 - machines), color=INK, lw=1.8, drawstyle="steps-post")
+        for colour, marker, one in _marked(standings):
+            axes.plot(
+                deviate(one.people), deviate(1 - one.machines), marker, color=colour, ms=8, label=one.name, ls=""
+            )
+        ticks, labels = deviate(np.array(DET_TICKS)), [f"{100 * tick:g}" for tick in DET_TICKS]
+        limits = deviate(np.array(DET_RANGE))
+        axes.set(xlim=limits, ylim=limits, xlabel="people called machines, %")
+        axes.set_ylabel("machines not called so, %")
+        axes.set_xticks(ticks, labels)
+        axes.set_yticks(ticks, labels)
+
+    return draw
+
+
+def _marked(standings: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
+    """Colour and marker of the report's system, then of the others."""
+    for index, one in enumerate(standings):
+        yield (MACHINE if index == 0 else TONE), ("o" if index == 0 else MARKERS[(index - 1) % len(MARKERS)]), one
+
+
+def draw_curve(curve: Curve, measure: str, ylabel: str) -> Callable[[Axes], None]:
+    """What errors cost against the delay of a person's verdict."""
+
+    def value(one: Point) -> float:
+        found: float = getattr(one, measure)
+        return found if measure == "cost" else 100 * found
+
+    def draw(axes: Axes) -> None:
+        axes.plot(
+            [one.delay_s for one in curve.swept],
+            [value(one) for one in curve.swept],
+            ".",
+            color=GREY,
+            ms=3,
+            label="other stopping rules",
+            alpha=0.6,
+        )
+        if measure == "cost":
+            axes.plot(
+                [one.delay_s for one in curve.front],
+                [value(one) for one in curve.front],
+                color=INK,
+                lw=1.6,
+                drawstyle="steps-post",
+                label="the cheapest of them",
+            )
+        for one in curve.presets:
+            axes.plot(one.delay_s, value(one), "o", mfc="none", mec=INK, ms=7)
+            if measure == "cost":
+                axes.annotate(
+                    one.name.replace("_", " "), (one.delay_s, value(one)), (6, 5), textcoords="offset points", size=9
+                )
+        for colour, marker, one in _marked([curve.chosen, *curve.rivals]):
+            axes.plot(one.delay_s, value(one), marker, color=colour, ms=9, label=one.name.replace("_", " "), ls="")
+        shown = [one for one in (curve.chosen, *curve.presets, *curve.rivals) if not math.isnan(one.delay_s)]
+        axes.axvline(ALLOWED_S, color=MACHINE, lw=1.2, ls="--")
+        right = max([ALLOWED_S + 0.15, *(one.delay_s for one in shown)]) + 0.1
+        left = min([0.0, *(one.delay_s for one in shown)]) - 0.1
+        axes.set_xlim(left, right)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("median person: seconds after the greeting")
+        axes.set_ylabel(ylabel)
+
+    return draw
+
+
+def draw_times(
+    human_s: Floats, machine_s: Floats, xlabel: str, *, line_s: float | None = None
+) -> Callable[[Axes], None]:
+    """How long right verdicts took, of people and of machines."""
+
+    def draw(axes: Axes) -> None:
+        known = [values[~np.isnan(values)] for values in (human_s, machine_s)]
+        together = np.concatenate(known)
+        low = min(0.0, float(np.quantile(together, 0.005))) if together.size else 0.0
+        high = max(2.5, float(np.quantile(together, 0.995))) if together.size else 2.5
+        edges = np.arange(math.floor(4 * low) / 4, high + 0.25, 0.25 if high - low < 12 else 0.5)
+        for values, colour, name in zip(known, (HUMAN, MACHINE), ("people", "machines"), strict=True):
+            if values.size:
+                inside = np.clip(values, edges[0], edges[-1])
+                axes.hist(inside, edges, histtype="stepfilled", color=colour, alpha=0.3)
+                axes.hist(inside, edges, histtype="step", color=colour, lw=1.6, label=f"{name} ({values.size})")
+        if line_s is not None:
+            axes.axvline(line_s, color=INK, lw=1.4, ls="--", label=f"{line_s:g} s")
+        axes.set(xlabel=xlabel, ylabel="calls")
+
+    return draw
+
+
+def draw_errors(values_ms: Floats, xlabel: str, *, within_ms: float, reach_ms: float) -> Callable[[Axes], None]:
+    """How far times were off."""
+
+    def draw(axes: Axes) -> None:
+        edges = np.linspace(-reach_ms, reach_ms, 41)
+        inside = np.clip(values_ms, -reach_ms, reach_ms)
+        axes.hist(inside, edges, histtype="stepfilled", color=TONE, alpha=0.3)
+        axes.hist(inside, edges, histtype="step", color=TONE, lw=1.6)
+        for at in (-within_ms, within_ms):
+            axes.axvline(at, color=INK, lw=1.2, ls="--")
+        axes.set(xlabel=xlabel, ylabel="calls")
+
+    return draw
+
+
+RELIABILITY_EDGES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Verdicts that were given about the same probability: what it was on average, and how many were right."""
+
+    low: float
+    high: float
+    mean: float
+    right: Share
+
+
+def reliability(probability: Floats, right: Floats) -> list[Bin]:
+    """Sort verdicts by the probability that they were given; bins without one are left out.
+
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (n_calls,)
+    right : ndarray of bool, shape (n_calls,)
+    """
+    bins = []
+    edges = (0.0, *RELIABILITY_EDGES)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = (probability >= low) & ((probability < high) | ((high == 1.0) & (probability == 1.0)))
+        n = int(inside.sum())
+        if n:
+            share = wilson(int(right[inside].sum()), n)
+            bins.append(Bin(low=low, high=high, mean=float(probability[inside].mean()), right=share))
+    return bins
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Mean distance between what was said and what was right, weighed by calls; NaN without any."""
+    n = sum(one.right.total for one in bins)
+    return sum(one.right.total * abs(one.mean - one.right.value) for one in bins) / n if n else math.nan
+
+
+def draw_reliability(bins: Sequence[Bin]) -> Callable[[Axes], None]:
+    """What was right of what was said with each probability."""
+
+    def draw(axes: Axes) -> None:
+        low = min([0.5, *(one.mean for one in bins)]) - 0.03
+        axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls=":", label="said = right")
+        means, values = [one.mean for one in bins], [one.right.value for one in bins]
+        below = [max(0.0, one.right.value - one.right.low) for one in bins]
+        above = [max(0.0, one.right.high - one.right.value) for one in bins]
+        axes.errorbar(
+            means, values, (below, above), color=HUMAN, fmt="o-", ms=6, lw=1.4, capsize=3, label="verdicts, 95 %"
+        )
+        axes.set(xlim=(low, 1.02), ylim=(min([low, *(one.right.low for one in bins)]) - 0.03, 1.03))
+        axes.set(xlabel="probability that was given", ylabel="share that was right")
+        _percent(axes)
+
+    return draw
+
+
+def _percent(axes: Axes) -> None:
+    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415 - as in drawing
+
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,0 +1,466 @@
+"""The page: what was measured, on what, how sure that is, and every error; one HTML file that asks nothing of a net."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from amd.drawing.labels import words
+from amd.errors import MissingExtraError
+from amd.evaluation.compliance import ABANDONED_MAX, ALLOWED_S, compliance
+from amd.evaluation.manifest import TIME_COLUMNS
+from amd.evaluation.measured import Measured
+from amd.evaluation.rivals import NOT_JUDGED, Rival
+from amd.evaluation.scores import Quantiles, Share, wilson
+from amd.evaluation.significance import mcnemar
+from amd.evaluation.slices import MEASURES, slices_of
+from amd.evaluation.summary import BEEP_WITHIN_S, PARTIES, Floats, Summary, Tally
+from amd.evaluation.text import scores
+from amd.events import Party
+from amd.model import Model, shipped
+from amd.policy import Policy
+from amd.report import figures, operating
+from amd.report.figures import Drawing, Standing
+from amd.report.pictures import Picture, Wanted, take_picture
+from amd.workers import spread
+
+NEEDS: Final = {"jinja2": "Jinja2", "matplotlib": "matplotlib"}
+BEEP_REACH_MS: Final = 300.0
+END_REACH_MS: Final = 3000.0
+END_WITHIN_MS: Final = 200.0
+SHOWN_COLUMNS_MAX: Final = 8
+OVERALL: Final = {"right": "accuracy"}
+"""What `Summary` calls a measure of parts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a report is about.
+
+    Parameters
+    ----------
+    title : str
+        Of the set.
+    folder : Path
+        The set, for its recordings.
+    made : datetime
+    facts : mapping of str to object
+        Names and checksums: ``set``, ``manifest_sha256``, ``left_out``, ``policy``, ``model``, ``amd``.
+    policy : Policy
+    model : Model or None
+        The shipped one unless given.
+    pictures : int
+        So many errors are drawn.
+    embed_audio : bool
+    jobs : int or None
+    """
+
+    title: str
+    folder: Path
+    made: datetime
+    facts: Mapping[str, Any]
+    policy: Policy
+    model: Model | None = None
+    pictures: int = 500
+    embed_audio: bool = False
+    jobs: int | None = None
+
+
+def check_installed() -> None:
+    """Raise `MissingExtraError` unless what the report needs is installed."""
+    missing = [name for module, name in NEEDS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(f"the report needs {' and '.join(missing)}: pip install 'amd-callback[report]'")
+
+
+def write_report(
+    tally: Tally, rivals: Sequence[Rival], calls: Callable[[], Iterable[Measured]], about: About, out: Path
+) -> None:
+    """Write the report of a set.
+
+    Parameters
+    ----------
+    tally : Tally
+        Of all its calls; one at least.
+    rivals : sequence of Rival
+        What other systems said of them.
+    calls : callable
+        Gives the calls once more.
+    about : About
+    out : Path
+        The HTML file to write.
+
+    Raises
+    ------
+    MissingExtraError
+        If Jinja2 or matplotlib is not installed.
+    """
+    check_installed()
+    text = render(context(tally, rivals, calls, about))
+    out.write_text(text, encoding="utf-8")
+
+
+def render(told: Mapping[str, Any]) -> str:
+    """Put what there is to tell into the template."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - scoring must not need it
+
+    environment = Environment(
+        loader=PackageLoader("amd.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "share": share,
+        "bounds": bounds,
+        "words": words,
+        "seconds": seconds,
+    }
+    style = resources.files("amd.report").joinpath("report.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html.j2").render(style=style, **told)
+
+
+def percent(value: float) -> str:
+    """Share as text.
+
+    Examples
+    --------
+    >>> percent(0.0304), percent(float("nan"))
+    ('3.0 %', 'not known')
+    """
+    return "not known" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def share(value: Share) -> str:
+    """Share with its counts: ``3.0 % (3 of 100)``."""
+    return f"{percent(value.value)} ({value.count} of {value.total})" if value.total else "none to count"
+
+
+def bounds(value: Share) -> str:
+    """Interval of a share: ``1.0 to 8.5 %``."""
+    return f"{100 * value.low:.1f} to {100 * value.high:.1f} %" if value.total else ""
+
+
+def seconds(value: float) -> str:
+    """Time as text: ``1.04 s``."""
+    return "not known" if math.isnan(value) else f"{value:.2f} s"
+
+
+def kind_of(origins: Sequence[str]) -> str:
+    """What to call the calls, so that made ones are never taken for real ones.
+
+    Examples
+    --------
+    >>> kind_of(["composed"]), kind_of(["recorded"]), kind_of(["composed", "recorded"]), kind_of(["not stated"])
+    ('composed calls', 'recorded calls', 'composed and recorded calls', 'calls')
+    """
+    said = [origin for origin in origins if origin != "not stated"]
+    return " ".join([*([" and ".join(said)] if said else []), "calls"])
+
+
+def context(
+    tally: Tally, rivals: Sequence[Rival], calls: Callable[[], Iterable[Measured]], about: About
+) -> dict[str, Any]:
+    """Gather all that the page tells."""
+    summary = tally.summary()
+    kind = kind_of(summary.origins)
+    rules = compliance(tally)
+    curve = operating.operating_curve(
+        about.folder,
+        operating.draw_calls(calls(), tally.n_calls),
+        about.policy,
+        model=about.model,
+        jobs=about.jobs,
+    )
+    model = about.model or shipped()
+    errors = sorted(tally.errors, key=_gravity)
+    unchecked = tally.columns.get("checked")
+    n_unchecked = 0
+    if unchecked is not None and unchecked.codes is not None:
+        n_unchecked = sum(unchecked.codes.count(code) for text, code in unchecked.values.items() if text != "yes")
+    return {
+        "title": about.title,
+        "kind": kind,
+        "made_up": any(origin in ("composed", "synthetic") for origin in summary.origins),
+        "made": about.made,
+        "facts": about.facts,
+        "card": model.card,
+        "policy": dataclasses.asdict(about.policy),
+        "summary": summary,
+        "n_unchecked": n_unchecked,
+        "labels": [(party, n) for party in PARTIES if (n := int(tally.labelled(party).sum()))],
+        "tiles": _tiles(summary, rules.in_time),
+        "rules": rules,
+        "allowed_s": ALLOWED_S,
+        "abandoned_max": ABANDONED_MAX,
+        "confusion": _confusion(summary),
+        "systems": _systems(tally, rivals),
+        "curves": _curve_drawings(tally, rivals, curve, about.facts["policy"], kind),
+        "curve": curve,
+        "weights": operating.WEIGHTS,
+        "times": _time_drawings(tally, kind),
+        "quantiles": [(name, value) for name, value in scores(summary) if isinstance(value, Quantiles)],
+        "reliability": _reliability(tally),
+        "slices": slices_of(tally),
+        "measures": MEASURES,
+        "overall": {measure: getattr(summary, OVERALL.get(measure, measure)).value for measure in MEASURES},
+        "ends": _end_drawings(tally),
+        "beep_within_ms": round(1000 * BEEP_WITHIN_S),
+        "errors": _errors(errors, about),
+        "n_errors": tally.n_errors,
+        "n_drawn": min(about.pictures, len(errors)),
+        "embed_audio": about.embed_audio,
+    }
+
+
+def _tiles(summary: Summary, in_time: Share) -> list[tuple[str, str, str]]:
+    """Headline figures: name, value, and how sure."""
+    median = summary.human_from_greeting_end
+    found = [
+        ("right", summary.accuracy),
+        ("people called machines", summary.human_called_machine),
+        ("machines called people", summary.machine_called_human),
+        ("unsure", summary.unsure),
+        (f"people told within {ALLOWED_S:g} s of their greeting", in_time),
+    ]
+    tiles = [
+        (name, percent(value.value), f"{value.count} of {value.total}; {bounds(value)}" if value.total else "none")
+        for name, value in found
+    ]
+    spread_s = f"90 % within {median.p90:.2f} s; {median.n} people" if median.n else "none to measure"
+    tiles.append(("median person, after the greeting", seconds(median.p50), spread_s))
+    return tiles
+
+
+def _confusion(summary: Summary) -> dict[str, Any]:
+    parties = [party for party in PARTIES if any(found is party for _, found in summary.confusion)]
+    rows = []
+    for label in PARTIES:
+        total = sum(n for (found, _), n in summary.confusion.items() if found is label)
+        if total:
+            cells = [(party, wilson(summary.confusion[label, party], total)) for party in parties]
+            rows.append((label, total, cells))
+    return {"parties": parties, "rows": rows}
+
+
+def _systems(tally: Tally, rivals: Sequence[Rival]) -> list[dict[str, Any]]:
+    """One row a system, ours first; others on the calls that they judged, with McNemar's test against ours there."""
+    human, machine, ours = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE), tally.right
+    label = sum(tally.labelled(party) * PARTIES.index(party) for party in PARTIES)
+    rows = []
+    for rival in rivals:
+        judged = rival.party != NOT_JUDGED
+        theirs = judged & (rival.party == label)
+        late_s = (rival.known_s - tally.times("known_s") + tally.times("from_greeting_end_s"))[
+            human & theirs & ~np.isnan(rival.known_s)
+        ]
+        only_ours, only_theirs = int((judged & ours & ~theirs).sum()), int((theirs & ~ours).sum())
+
+        def said(party: Party, of: Any, rival: Rival = rival, judged: Any = judged) -> Share:
+            return wilson(int((of & (rival.party == PARTIES.index(party))).sum()), int((of & judged).sum()))
+
+        rows.append(
+            {
+                "name": rival.name,
+                "right": wilson(int(theirs.sum()), int(judged.sum())),
+                "human_called_machine": said(Party.MACHINE, human),
+                "machine_called_human": said(Party.HUMAN, machine),
+                "unsure": said(Party.UNSURE, judged),
+                "delay_s": float(np.nanmedian(late_s)) if (~np.isnan(late_s)).any() else math.nan,
+                "only_ours": only_ours,
+                "only_theirs": only_theirs,
+                "p": mcnemar(only_ours, only_theirs),
+            }
+        )
+    return rows
+
+
+def _scored(tally: Tally) -> tuple[Floats, Floats, Floats, int]:
+    """Score of a machine of each call that a person or a machine answered; which they are; how many have none."""
+    human, machine = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE)
+    score = tally.times("machine_probability")
+    said = tally.times("probability")
+    score = np.where(np.isnan(score) & tally.called(Party.MACHINE), said, score)
+    score = np.where(np.isnan(score) & tally.called(Party.HUMAN), 1 - said, score)
+    known = (human | machine) & ~np.isnan(score)
+    return score[known], human[known], machine[known], int(((human | machine) & np.isnan(score)).sum())
+
+
+def _standings(tally: Tally, rivals: Sequence[Rival], policy: str) -> list[Standing]:
+    human, machine = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE)
+    called = tally.called(Party.MACHINE)
+    found = [(f"amd, {policy.replace('_', ' ')}", called, np.ones(tally.n_calls, dtype=np.bool_))]
+    found += [(one.name, one.party == PARTIES.index(Party.MACHINE), one.party != NOT_JUDGED) for one in rivals]
+    return [
+        Standing(name=name, people=_mean(said[human & judged]), machines=_mean(said[machine & judged]))
+        for name, said, judged in found
+    ]
+
+
+def _mean(values: Any) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def _curve_drawings(
+    tally: Tally, rivals: Sequence[Rival], curve: operating.Curve, policy: str, kind: str
+) -> dict[str, Any]:
+    score, human, machine, n_without = _scored(tally)
+    drawn: dict[str, Any] = {"n_scored": int(score.size), "n_without": n_without, "auc": math.nan, "rates": []}
+    if human.any() and machine.any():
+        people, machines = figures.rates(score, human, machine)
+        area = float(np.trapezoid(machines, people))
+        standings = _standings(tally, rivals, policy)
+        ours = standings[0]
+        here = (
+            f"{policy.replace('_', ' ')} stands at {percent(ours.people)} of people and {percent(ours.machines)} of "
+            "machines called machines"
+        )
+        drawn["auc"] = area
+        drawn["rates"] = [
+            figures.drawing(
+                "roc",
+                f"ROC curve over {score.size} {kind}: area {area:.3f}; {here}.",
+                "ROC: machines found against people lost, by the probability at the verdict.",
+                figures.draw_roc(people, machines, standings),
+            ),
+            figures.drawing(
+                "det",
+                f"DET curve over {score.size} {kind}: both error rates on normal-deviate scales; {here}.",
+                "DET: both errors, on scales that spread small rates out. Lower left is better.",
+                figures.draw_det(people, machines, standings),
+            ),
+        ]
+    at = curve.chosen
+    here = f"the chosen rule at {seconds(at.delay_s)}"
+    drawn["operating"] = [
+        figures.drawing(
+            "cost",
+            f"Cost of errors against delay, {curve.n_calls} {kind}: {here} costs {at.cost:.1f} for 100 calls.",
+            "What errors cost against how long the median person waits. Lower left is better.",
+            figures.draw_curve(curve, "cost", "cost of errors, 100 calls"),
+        ),
+        figures.drawing(
+            "lost",
+            f"People called machines against delay: {here} has {percent(at.human_called_machine)}.",
+            "People called machines against the same delay.",
+            figures.draw_curve(curve, "human_called_machine", "people called machines, %"),
+        ),
+    ]
+    return drawn
+
+
+def _time_drawings(tally: Tally, kind: str) -> list[Drawing]:
+    human = tally.labelled(Party.HUMAN) & tally.right
+    machine = tally.labelled(Party.MACHINE) & tally.right
+    wanted = (
+        ("answer", "known_s", "seconds from answer", None),
+        ("speech", "from_speech_start_s", "seconds from the first speech", None),
+        ("greeting", "from_greeting_end_s", "seconds from the end of the greeting", ALLOWED_S),
+    )
+    drawn = []
+    for name, times, xlabel, line_s in wanted:
+        values = tally.times(times)
+        people = values[human & ~np.isnan(values)]
+        # a machine's verdict may come while its greeting goes on: no delay to anybody
+        machines = np.zeros(0) if line_s else values[machine]
+        middle = f"median person {seconds(float(np.median(people)))}" if people.size else "no people to time"
+        late = f", {int((people > line_s).sum())} of {people.size} beyond {line_s:g} s" if line_s else ""
+        drawn.append(
+            figures.drawing(
+                f"from-{name}",
+                f"Histogram of {xlabel} to right verdicts, {kind}: {middle}{late}.",
+                f"Right verdicts, {xlabel}: {middle}{late}.",
+                figures.draw_times(people, machines, xlabel, line_s=line_s),
+            )
+        )
+    return drawn
+
+
+def _reliability(tally: Tally) -> dict[str, Any]:
+    spoken = ~np.isnan(tally.times("machine_probability")) & ~tally.called(Party.UNSURE)
+    bins = figures.reliability(tally.times("probability")[spoken], tally.right[spoken])
+    error = figures.calibration_error(bins)
+    drawings = []
+    if bins:
+        drawings.append(
+            figures.drawing(
+                "reliability",
+                f"Reliability diagram of {int(spoken.sum())} verdicts from speech: mean distance {percent(error)}.",
+                "What was right, of verdicts given with about the same probability. On the dotted line, "
+                "probabilities mean what they say.",
+                figures.draw_reliability(bins),
+            )
+        )
+    return {"bins": bins, "error": error, "n": int(spoken.sum()), "drawings": drawings}
+
+
+def _end_drawings(tally: Tally) -> list[Drawing]:
+    beeps, ends = (tally.times(name) for name in ("beep_error_s", "greeting_end_error_s"))
+    known = tally.times("beep_known_s")
+    drawn = []
+    if (~np.isnan(beeps)).any():
+        off_ms = 1000 * beeps[~np.isnan(beeps)]
+        known_ms = 1000 * float(np.nanmedian(known))
+        middle = f"median {np.median(off_ms):+.0f} ms; known {known_ms:.0f} ms after the beep's true end (median)"
+        drawn.append(
+            figures.drawing(
+                "beeps",
+                f"Histogram of where {off_ms.size} beeps were heard to end, less where they do: {middle}.",
+                f"{off_ms.size} beeps that were heard: their end as heard, less the true one; {middle}.",
+                figures.draw_errors(off_ms, "ms", within_ms=1000 * BEEP_WITHIN_S, reach_ms=BEEP_REACH_MS),
+            )
+        )
+    if (~np.isnan(ends)).any():
+        off_ms = 1000 * ends[~np.isnan(ends)]
+        middle = f"median {np.median(off_ms):+.0f} ms"
+        drawn.append(
+            figures.drawing(
+                "ends",
+                f"Histogram of where {off_ms.size} greetings without a beep were told to end: {middle}.",
+                f"{off_ms.size} greetings that no beep ends: their end as told, less the true one; {middle}.",
+                figures.draw_errors(off_ms, "ms", within_ms=END_WITHIN_MS, reach_ms=END_REACH_MS),
+            )
+        )
+    return drawn
+
+
+def _gravity(call: Measured) -> tuple[int, float, str]:
+    """Order of errors: people lost first, the surest first."""
+    lost = call.label is Party.HUMAN and call.party is not Party.UNSURE
+    return (0 if lost else 1 if call.label is Party.MACHINE else 2, -call.probability, call.file)
+
+
+def _errors(errors: Sequence[Measured], about: About) -> list[dict[str, Any]]:
+    wanted = [
+        Wanted(
+            path=about.folder / call.file,
+            known_s=call.known_s,
+            times_s={name: float(text) for name in TIME_COLUMNS if (text := call.columns.get(name, "").strip())},
+            audio=about.embed_audio,
+        )
+        for call in errors[: about.pictures]
+    ]
+    pictures = [*spread(take_picture, wanted, jobs=about.jobs)]
+    pictures += [Picture(image="", audio="")] * (len(errors) - len(pictures))
+    skipped = {"file", "label", "origin", *TIME_COLUMNS}
+    return [
+        {
+            "call": call,
+            "picture": picture,
+            "more": [(name, text) for name, text in call.columns.items() if text and name not in skipped][
+                :SHOWN_COLUMNS_MAX
+            ],
+        }
+        for call, picture in zip(errors, pictures, strict=True)
+    ]

@@ -16,8 +16,6 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import soundfile
-
 import amd
 from amd.audio import RATE_HZ, Encoding, check_rate
 from amd.commands import compare, evaluate, label
@@ -38,8 +36,7 @@ from amd.errors import AmdError, ManifestError
 from amd.evaluation.text import calls_table, card_table
 from amd.model import save
 from amd.policy import Until
-from amd.recordings import Failure, Reading, Result, classify_many, trace
-from amd.sources import RAW_SUFFIXES
+from amd.recordings import Failure, Reading, Result, classify_many, recordings_in, trace
 
 ENCODINGS: Final = {**{str(encoding): encoding for encoding in Encoding}, "slin": Encoding.PCM16}
 CSV_FIELDS: Final = (
@@ -249,19 +246,12 @@ def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[
         if not named:
             missing.append(Failure(file=text, reason=f"{text}: no file matches"))
         for name in named:
-            found = _recordings_in(Path(name), headerless=headerless) if Path(name).is_dir() else [name]
+            found = recordings_in(Path(name), headerless=headerless) if Path(name).is_dir() else [name]
             if not found:
                 missing.append(Failure(file=name, reason=f"{name}: the folder holds no recordings"))
             for file in found:
                 paths.setdefault(os.path.normpath(file), file)
     return list(paths.values()), missing
-
-
-def _recordings_in(folder: Path, *, headerless: bool) -> list[str]:
-    """Every recording below a folder; all its files when the user says that they are headerless."""
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [str(file) for file in files if headerless or file.suffix.lower() in suffixes]
 
 
 def _tell_failures(failures: Sequence[Failure]) -> int:

@@ -21,7 +21,7 @@ from amd.errors import AmdError, AudioError, RecordingError
 from amd.events import Cause, Event, Party, SubState, Verdict, to_dict
 from amd.model import Model
 from amd.policy import PRESETS, Policy, Until
-from amd.sources import open_source, reason
+from amd.sources import RAW_SUFFIXES, open_source, reason
 from amd.workers import POOL_MIN_THINGS, spread
 
 POOL_MIN_FILES: Final = POOL_MIN_THINGS
@@ -104,6 +104,13 @@ class Failure:
 
     file: str
     reason: str
+
+
+def recordings_in(folder: Path, *, headerless: bool = False) -> list[str]:
+    """Every recording below a folder; all its files when the user says that they are headerless."""
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [str(file) for file in files if headerless or file.suffix.lower() in suffixes]
 
 
 def classify(path: str | os.PathLike[str], reading: Reading = Reading()) -> Result:

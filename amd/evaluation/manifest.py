@@ -1,9 +1,9 @@
 """Read a labeled set: a folder with ``manifest.csv`` and the recordings it names.
 
-Rows are streamed: a manifest of a million rows takes eight bytes a row while it is read, by which files that are
-named twice are found. Columns ``file`` and ``label`` are needed. ``speech_start_s``, ``greeting_end_s``, ``beep_on_s``, ``beep_off_s``
+Columns ``file`` and ``label`` are needed. ``speech_start_s``, ``greeting_end_s``, ``beep_on_s``, ``beep_off_s``
 (seconds from answer, empty where there is none) and ``origin`` (``recorded``, ``composed``, ``synthetic``) are
-used where they are; other columns are kept as they are.
+used where they are; other columns are kept as they are. Rows are streamed: a million of them take eight
+bytes each while they are read, by which files that are named twice are found.
 """
 
 from __future__ import annotations

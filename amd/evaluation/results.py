@@ -1,4 +1,4 @@
-"""A table that grows a row at a time, survives a crash with every whole row, and takes its name when it is whole."""
+"""A table that grows a row at a time, keeps every whole row in a crash, and takes its name when it is whole."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from amd.errors import AmdError
 class ResultsFile:
     """An append-only CSV file beside the one that it becomes.
 
-    It is ``<name>.<key>.partial`` until `finish` gives it its name. A file of that name is taken up: its whole rows
-    are kept, a torn last one is dropped. One with another key is left alone.
+    It is ``<name>.<key>.partial`` until `finish` gives it its name. A file of that name is taken up: its whole
+    rows are kept, a torn last one is dropped. One with another key is left alone.
 
     Parameters
     ----------

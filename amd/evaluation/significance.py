@@ -63,7 +63,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def median_interval(values: Floats, *, seed: int = 1) -> tuple[float, float, float]:
-    """Median, and its 95 % percentile bootstrap interval (Efron 1979); NaN where there are fewer than two values."""
+    """Median, and its 95 % percentile bootstrap interval (Efron 1979), NaN of fewer than two values."""
     if values.size < 2:
         return (float(np.median(values)) if values.size else float("nan"), float("nan"), float("nan"))
     found = stats.bootstrap(

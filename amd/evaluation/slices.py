@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ def parts_of(column: Column) -> Iterator[tuple[str, Flags]]:
 def _quarters(numbers: npt.NDArray[np.float64]) -> Iterator[tuple[str, Flags]]:
     known = ~np.isnan(numbers)
     edges = np.unique(np.quantile(numbers[known], [0, 0.25, 0.5, 0.75, 1]))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         last = high == edges[-1]
         inside = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
         yield f"{low:g} to {'' if last else 'below '}{high:g}", inside

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -243,7 +243,11 @@ def draw_curve(curve: Curve, measure: str, ylabel: str) -> Callable[[Axes], None
             axes.plot(one.delay_s, value(one), "o", mfc="none", mec=INK, ms=7)
             if measure == "cost":
                 axes.annotate(
-                    one.name.replace("_", " "), (one.delay_s, value(one)), (6, 5), textcoords="offset points", size=9
+                    one.name.replace("_", " "),
+                    (one.delay_s, value(one)),
+                    (6, 5),
+                    textcoords="offset points",
+                    size=9,
                 )
         for colour, marker, one in _marked([curve.chosen, *curve.rivals]):
             axes.plot(one.delay_s, value(one), marker, color=colour, ms=9, label=one.name.replace("_", " "), ls="")
@@ -252,7 +256,7 @@ def draw_curve(curve: Curve, measure: str, ylabel: str) -> Callable[[Axes], None
         right = max([ALLOWED_S + 0.15, *(one.delay_s for one in shown)]) + 0.1
         left = min([0.0, *(one.delay_s for one in shown)]) - 0.1
         axes.set_xlim(left, right)
-        axes.set_ylim(bottom=0)
+        _spread_out(axes, logarithmic=measure == "cost")
         axes.set_xlabel("median person: seconds after the greeting")
         axes.set_ylabel(ylabel)
 
@@ -320,7 +324,7 @@ def reliability(probability: Floats, right: Floats) -> list[Bin]:
     """
     bins = []
     edges = (0.0, *RELIABILITY_EDGES)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (probability >= low) & ((probability < high) | ((high == 1.0) & (probability == 1.0)))
         n = int(inside.sum())
         if n:
@@ -359,3 +363,20 @@ def _percent(axes: Axes) -> None:
 
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+
+
+def _spread_out(axes: Axes, *, logarithmic: bool) -> None:
+    """Give small values of y room beside large ones; the labels stay plain numbers."""
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - as in drawing
+
+    if logarithmic:
+        axes.set_yscale("log")
+        axes.set_yticks([1, 2, 5, 10, 20, 50, 100, 200, 500])
+        low, high = axes.dataLim.intervaly
+        axes.set_ylim(max(0.5, 0.8 * low), 1.25 * max(high, 10.0))
+    else:
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_yticks([0, 1, 2, 5, 10, 20, 50, 100])
+        axes.set_ylim(-0.1, 1.25 * max(axes.dataLim.intervaly[1], 5.0))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.minorticks_off()

@@ -202,8 +202,8 @@ def front(points: Iterable[Point]) -> list[Point]:
 
     Examples
     --------
-    >>> ones = [Point(name="", delay_s=delay_s, cost=cost, human_called_machine=0, machine_called_human=0, unsure=0)
-    ...         for delay_s, cost in ((1.0, 5.0), (0.5, 9.0), (1.2, 6.0))]
+    >>> none = {"human_called_machine": 0.0, "machine_called_human": 0.0, "unsure": 0.0}
+    >>> ones = [Point(name="", delay_s=s, cost=cost, **none) for s, cost in ((1.0, 5.0), (0.5, 9.0), (1.2, 6.0))]
     >>> [one.delay_s for one in front(ones)]
     [0.5, 1.0]
     """

@@ -1,4 +1,4 @@
-"""The page: what was measured, on what, how sure that is, and every error; one HTML file that asks nothing of a net."""
+"""The page: what was measured, on what, how sure that is, and every error; one file that loads nothing."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ NEEDS: Final = {"jinja2": "Jinja2", "matplotlib": "matplotlib"}
 BEEP_REACH_MS: Final = 300.0
 END_REACH_MS: Final = 3000.0
 END_WITHIN_MS: Final = 200.0
+NBSP: Final = "\N{NO-BREAK SPACE}"
 SHOWN_COLUMNS_MAX: Final = 8
 OVERALL: Final = {"right": "accuracy"}
 """What `Summary` calls a measure of parts."""
@@ -136,10 +137,10 @@ def percent(value: float) -> str:
 
     Examples
     --------
-    >>> percent(0.0304), percent(float("nan"))
+    >>> percent(0.0304).replace(NBSP, " "), percent(float("nan"))
     ('3.0 %', 'not known')
     """
-    return "not known" if math.isnan(value) else f"{100 * value:.1f} %"
+    return "not known" if math.isnan(value) else f"{100 * value:.1f}{NBSP}%"
 
 
 def share(value: Share) -> str:
@@ -149,12 +150,12 @@ def share(value: Share) -> str:
 
 def bounds(value: Share) -> str:
     """Interval of a share: ``1.0 to 8.5 %``."""
-    return f"{100 * value.low:.1f} to {100 * value.high:.1f} %" if value.total else ""
+    return f"{100 * value.low:.1f} to {100 * value.high:.1f}{NBSP}%" if value.total else ""
 
 
 def seconds(value: float) -> str:
     """Time as text: ``1.04 s``."""
-    return "not known" if math.isnan(value) else f"{value:.2f} s"
+    return "not known" if math.isnan(value) else f"{value:.2f}{NBSP}s"
 
 
 def kind_of(origins: Sequence[str]) -> str:
@@ -189,6 +190,8 @@ def context(
     n_unchecked = 0
     if unchecked is not None and unchecked.codes is not None:
         n_unchecked = sum(unchecked.codes.count(code) for text, code in unchecked.values.items() if text != "yes")
+    slices = slices_of(tally)
+    overall = {measure: getattr(summary, OVERALL.get(measure, measure)).value for measure in MEASURES}
     return {
         "title": about.title,
         "kind": kind,
@@ -212,9 +215,15 @@ def context(
         "times": _time_drawings(tally, kind),
         "quantiles": [(name, value) for name, value in scores(summary) if isinstance(value, Quantiles)],
         "reliability": _reliability(tally),
-        "slices": slices_of(tally),
         "measures": MEASURES,
-        "overall": {measure: getattr(summary, OVERALL.get(measure, measure)).value for measure in MEASURES},
+        "overall": overall,
+        "slices": slices,
+        "flagged": [
+            (column, part, measure, (part.shares[measure].value > overall[measure]) is (measure == "right"))
+            for column, parts in slices.items()
+            for part in parts
+            for measure in part.differs
+        ],
         "ends": _end_drawings(tally),
         "beep_within_ms": round(1000 * BEEP_WITHIN_S),
         "errors": _errors(errors, about),
@@ -255,7 +264,7 @@ def _confusion(summary: Summary) -> dict[str, Any]:
 
 
 def _systems(tally: Tally, rivals: Sequence[Rival]) -> list[dict[str, Any]]:
-    """One row a system, ours first; others on the calls that they judged, with McNemar's test against ours there."""
+    """One row a system, on the calls that it judged, with McNemar's test against ours there."""
     human, machine, ours = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE), tally.right
     label = sum(tally.labelled(party) * PARTIES.index(party) for party in PARTIES)
     rows = []
@@ -323,8 +332,8 @@ def _curve_drawings(
         standings = _standings(tally, rivals, policy)
         ours = standings[0]
         here = (
-            f"{policy.replace('_', ' ')} stands at {percent(ours.people)} of people and {percent(ours.machines)} of "
-            "machines called machines"
+            f"{policy.replace('_', ' ')} stands at {percent(ours.people)} of people and {percent(ours.machines)} "
+            "of machines called machines"
         )
         drawn["auc"] = area
         drawn["rates"] = [
@@ -396,7 +405,7 @@ def _reliability(tally: Tally) -> dict[str, Any]:
         drawings.append(
             figures.drawing(
                 "reliability",
-                f"Reliability diagram of {int(spoken.sum())} verdicts from speech: mean distance {percent(error)}.",
+                f"Reliability diagram of {int(spoken.sum())} verdicts: mean distance {percent(error)}.",
                 "What was right, of verdicts given with about the same probability. On the dotted line, "
                 "probabilities mean what they say.",
                 figures.draw_reliability(bins),

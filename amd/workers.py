@@ -70,6 +70,6 @@ def _client(address: str) -> Any:
             "a scheduler needs Dask: pip install 'amd-callback[cluster]', here and on its workers"
         ) from error
     try:
-        return Client(address, timeout="10s", set_as_default=True)
+        return Client(address, timeout="10s")  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise AmdError(f"no Dask scheduler answers at {address!r}: an address is like tcp://HOST:8786") from error

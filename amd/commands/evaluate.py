@@ -124,9 +124,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "text":
         print_tables(report(summary, heading))
     else:
-        written = {"md": lambda: markdown(summary, heading), "csv": lambda: as_csv(summary)}
-        as_text = written.get(options.format, lambda: as_json(summary, about))
-        sys.stdout.write(as_text())
+        written = {"md": markdown(summary, heading), "csv": as_csv(summary), "json": as_json(summary, about)}
+        sys.stdout.write(written[options.format])
     say(f"amd: wrote {options.out}")
     if write_report is not None:
         from amd.report.page import About  # noqa: PLC0415 - as in _report_writer

@@ -116,7 +116,7 @@ def read_verdicts(path: Path, column: str | None = None, names: Mapping[str, Par
             reader = csv.DictReader(stream)
             header = reader.fieldnames or []
             wanted = column or next((name for name in VERDICT_COLUMNS if name in header), None)
-            if "file" not in header or wanted not in header:
+            if "file" not in header or wanted is None or wanted not in header:
                 need = f"file and {column or ' or '.join(VERDICT_COLUMNS)}"
                 raise ManifestError(f"{path} needs the columns {need}; found: {', '.join(header) or 'nothing'}")
             times = wanted.removesuffix(VERDICT) + KNOWN if wanted.endswith(VERDICT) else "known_s"

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import norm
 
 from amd.evaluation.scores import Share, wilson
-from amd.evaluation.summary import Floats
+from amd.evaluation.summary import Flags, Floats
 from amd.report.operating import Curve, Point
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _for_page(svg: str, name: str, alt: str) -> str:
     )
 
 
-def rates(score: Floats, human: Floats, machine: Floats) -> tuple[Floats, Floats]:
+def rates(score: Floats, human: Flags, machine: Flags) -> tuple[Floats, Floats]:
     """Shares of people and of machines at or above each threshold of the score, from none to all.
 
     Parameters
@@ -273,7 +273,7 @@ def draw_times(
         together = np.concatenate(known)
         low = min(0.0, float(np.quantile(together, 0.005))) if together.size else 0.0
         high = max(2.5, float(np.quantile(together, 0.995))) if together.size else 2.5
-        edges = np.arange(math.floor(4 * low) / 4, high + 0.25, 0.25 if high - low < 12 else 0.5)
+        edges = np.arange(math.floor(4 * low) / 4, high + 0.25, 0.25 if high - low < 12 else 0.5).tolist()
         for values, colour, name in zip(known, (HUMAN, MACHINE), ("people", "machines"), strict=True):
             if values.size:
                 inside = np.clip(values, edges[0], edges[-1])
@@ -290,7 +290,7 @@ def draw_errors(values_ms: Floats, xlabel: str, *, within_ms: float, reach_ms: f
     """How far times were off."""
 
     def draw(axes: Axes) -> None:
-        edges = np.linspace(-reach_ms, reach_ms, 41)
+        edges = np.linspace(-reach_ms, reach_ms, 41).tolist()
         inside = np.clip(values_ms, -reach_ms, reach_ms)
         axes.hist(inside, edges, histtype="stepfilled", color=TONE, alpha=0.3)
         axes.hist(inside, edges, histtype="step", color=TONE, lw=1.6)
@@ -314,7 +314,7 @@ class Bin:
     right: Share
 
 
-def reliability(probability: Floats, right: Floats) -> list[Bin]:
+def reliability(probability: Floats, right: Flags) -> list[Bin]:
     """Sort verdicts by the probability that they were given; bins without one are left out.
 
     Parameters

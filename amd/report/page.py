@@ -23,7 +23,7 @@ from amd.evaluation.rivals import NOT_JUDGED, Rival
 from amd.evaluation.scores import Quantiles, Share, wilson
 from amd.evaluation.significance import mcnemar
 from amd.evaluation.slices import MEASURES, slices_of
-from amd.evaluation.summary import BEEP_WITHIN_S, PARTIES, Floats, Summary, Tally
+from amd.evaluation.summary import BEEP_WITHIN_S, PARTIES, Flags, Floats, Summary, Tally
 from amd.evaluation.text import scores
 from amd.events import Party
 from amd.model import Model, shipped
@@ -295,7 +295,7 @@ def _systems(tally: Tally, rivals: Sequence[Rival]) -> list[dict[str, Any]]:
     return rows
 
 
-def _scored(tally: Tally) -> tuple[Floats, Floats, Floats, int]:
+def _scored(tally: Tally) -> tuple[Floats, Flags, Flags, int]:
     """Score of a machine of each call that a person or a machine answered; which they are; how many have none."""
     human, machine = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE)
     score = tally.times("machine_probability")

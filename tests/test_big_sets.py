@@ -165,7 +165,7 @@ print(scored.n_bad, len(scored.bad), n_calls, round(read - before), round(peak_m
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory as Linux tells it")
 def test_a_million_rows_of_manifest_and_of_results_need_little_memory(tmp_path):
-    """Eight bytes a row to read them, and about a hundred to sum them up; a list of rows would need a thousand."""
+    """Eight bytes a row to read them, about a hundred to sum them up; a list of rows would need a thousand."""
     done = subprocess.run(
         [sys.executable, "-c", MILLION, str(tmp_path), "1000000"], capture_output=True, text=True, check=False
     )

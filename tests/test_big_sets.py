@@ -152,7 +152,8 @@ nan = float("nan")
 def calls():
     for number in range(n_rows):
         yield Measured(
-            row=number, file=f"call-{number}.wav", label=Party.HUMAN, party=Party.HUMAN, sub_state="", cause="beep",
+            row=number, file=f"call-{number}.wav", label=Party.HUMAN, party=Party.HUMAN, sub_state="",
+            cause="beep",
             probability=0.9, machine_probability=0.1, decided_at_s=2.0, known_s=2.0, duration_s=5.0,
             from_speech_start_s=1.0, from_greeting_end_s=0.9, has_beep=False, beep_error_s=nan, beep_known_s=nan,
             greeting_end_error_s=nan, contradicted=False,

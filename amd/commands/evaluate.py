@@ -22,6 +22,7 @@ from amd.commands.terminal import (
     progress,
     say,
 )
+from amd.errors import AmdError
 from amd.evaluation.manifest import take_inventory
 from amd.evaluation.measured import Measured, read_measured
 from amd.evaluation.rivals import beside, read_verdicts, rivals_of
@@ -85,7 +86,7 @@ def _named_file(text: str) -> tuple[str, Path]:
 
 def run(options: argparse.Namespace) -> int:
     """Score, print, and write the table of calls and the report."""
-    write_report = _report_writer() if options.report else None
+    write_report = _report_writer(options.report) if options.report else None
     others = {name: read_verdicts(file) for name, file in options.beside}
     model = model_of(options)
     policy = policy_of(options, model)
@@ -151,11 +152,13 @@ def model_for(options: argparse.Namespace) -> Any:
     return model_of(options) if options.model else None
 
 
-def _report_writer() -> Any:
+def _report_writer(out: Path) -> Any:
     """Return what writes the report; what it needs is asked for before hours of judging, not after."""
     from amd.report.page import check_installed, write_report  # noqa: PLC0415 - scoring must not need it
 
     check_installed()
+    if not out.parent.is_dir():
+        raise AmdError(f"cannot write {out}: there is no folder {out.parent}")
     return write_report
 
 

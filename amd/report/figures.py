@@ -120,7 +120,7 @@ def _for_page(svg: str, name: str, alt: str) -> str:
     box = re.search(r'viewBox="([^"]*)"', svg)
     body = svg[svg.index(">") + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r' id="(\w+)"', rf' id="{name}-\1"', body)
+    body = re.sub(r' id="([^"]+)"', rf' id="{name}-\1"', body)
     body = re.sub(r'(url\(|href=")#', rf"\1#{name}-", body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
     for colour, variable in _VARIABLES.items():
@@ -256,7 +256,7 @@ def draw_curve(curve: Curve, measure: str, ylabel: str) -> Callable[[Axes], None
         right = max([ALLOWED_S + 0.15, *(one.delay_s for one in shown)]) + 0.1
         left = min([0.0, *(one.delay_s for one in shown)]) - 0.1
         axes.set_xlim(left, right)
-        _spread_out(axes, logarithmic=measure == "cost")
+        _spread_out(axes)
         axes.set_xlabel("median person: seconds after the greeting")
         axes.set_ylabel(ylabel)
 
@@ -365,18 +365,12 @@ def _percent(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _spread_out(axes: Axes, *, logarithmic: bool) -> None:
+def _spread_out(axes: Axes) -> None:
     """Give small values of y room beside large ones; the labels stay plain numbers."""
     from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - as in drawing
 
-    if logarithmic:
-        axes.set_yscale("log")
-        axes.set_yticks([1, 2, 5, 10, 20, 50, 100, 200, 500])
-        low, high = axes.dataLim.intervaly
-        axes.set_ylim(max(0.5, 0.8 * low), 1.25 * max(high, 10.0))
-    else:
-        axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_yticks([0, 1, 2, 5, 10, 20, 50, 100])
-        axes.set_ylim(-0.1, 1.25 * max(axes.dataLim.intervaly[1], 5.0))
+    axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_yticks([0, 1, 2, 5, 10, 20, 50, 100, 200, 500])
+    axes.set_ylim(-0.1, 1.3 * max(axes.dataLim.intervaly[1], 5.0))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.minorticks_off()

@@ -12,7 +12,7 @@ from amd.evaluation.run import Judged, Summary, judge_set, summarise
 from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
-from benchmarks import model_card
+from benchmarks import model_card, tables
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
@@ -97,4 +97,5 @@ def run() -> None:
     """Write what is generated into README.md and the docs."""
     model_card.PAGE.write_text(model_card.page(), encoding="utf-8")
     POLICY.write_text(policy_page(), encoding="utf-8")
+    tables.PAGE.write_text(tables.page(tables.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

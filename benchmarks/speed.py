@@ -1,9 +1,9 @@
 """``python -m benchmarks speed``: CPU time of each system for a second of audio, on one core, as ratios.
 
 A ratio travels between machines better than a time: the yardstick is one real FFT of each frame of `amd` (256
-samples every 16 ms). Each system is given the same samples whole; `amd` also as a call streams, in packets of 20 ms.
-It stops listening soon after its verdict, and is timed by what it heard; the others by all that they were given. The
-least of some rounds counts: what else runs on the machine only ever adds.
+samples every 16 ms). Each system is given the same samples whole; `amd` also as a call streams, in packets of
+20 ms. It stops listening soon after its verdict, and is timed by what it heard; the others by all that they were
+given. The least of some rounds counts: what else runs on the machine only ever adds.
 """
 
 from __future__ import annotations

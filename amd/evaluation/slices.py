@@ -71,12 +71,17 @@ def slices_of(tally: Tally) -> dict[str, list[Part]]:
         for _, _, calls in raw
     ]
     everything = {measure: (int(hit.sum()), int(of.sum())) for measure, (hit, of) in found.items()}
-    tests = [(index, measure) for index in range(len(raw)) for measure in MEASURES]
+    tests = [
+        (index, measure)
+        for index in range(len(raw))
+        for measure in MEASURES
+        if 0 < counts[index][measure][1] < everything[measure][1]  # else there is nothing to compare
+    ]
     adjusted = holm([part_against_rest(*counts[index][measure], *everything[measure]) for index, measure in tests])
     p_values = dict(zip(tests, adjusted, strict=True))
     slices: dict[str, list[Part]] = {}
     for index, (column, name, calls) in enumerate(raw):
-        differs = {measure: p_values[index, measure] for measure in MEASURES}
+        differs = {measure: p_values.get((index, measure), 1.0) for measure in MEASURES}
         slices.setdefault(column, []).append(
             Part(
                 name=name,

@@ -63,6 +63,14 @@ def test_import_amd_loads_nothing_heavy():
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_command_line_loads_no_more_than_a_command_needs():
+    code = "import sys, json, amd.cli; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = set(json.loads(out))
+    assert "amd.commands.evaluate" in loaded
+    assert loaded.isdisjoint({"matplotlib", "jinja2", "joblib", "distributed", "torch", "scipy.stats", "amd.report"})
+
+
 def test_the_base_install_is_small_and_every_extra_is_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = {re.split(r"[<>=]", need)[0] for need in project["dependencies"]}

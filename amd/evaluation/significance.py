@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from amd.evaluation.summary import Floats
 
@@ -33,6 +33,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
+def _stats() -> ModuleType:
+    """scipy.stats, which takes a second to import: commands that test nothing do without."""
+    from scipy import stats  # noqa: PLC0415
+
+    return stats
+
+
 def part_against_rest(count: int, total: int, count_all: int, total_all: int) -> float:
     """p-value of Fisher's exact test that a part's rate is the rest's; 1 where either is empty.
 
@@ -47,7 +54,7 @@ def part_against_rest(count: int, total: int, count_all: int, total_all: int) ->
     if total == 0 or rest_total == 0:
         return 1.0
     table = [[count, total - count], [rest, rest_total - rest]]
-    return float(stats.fisher_exact(table).pvalue)
+    return float(_stats().fisher_exact(table).pvalue)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -59,14 +66,14 @@ def mcnemar(only_first: int, only_second: int) -> float:
     (0.0215, 1.0)
     """
     n = only_first + only_second
-    return float(stats.binomtest(only_first, n).pvalue) if n else 1.0
+    return float(_stats().binomtest(only_first, n).pvalue) if n else 1.0
 
 
 def median_interval(values: Floats, *, seed: int = 1) -> tuple[float, float, float]:
     """Median, and its 95 % percentile bootstrap interval (Efron 1979), NaN of fewer than two values."""
     if values.size < 2:
         return (float(np.median(values)) if values.size else float("nan"), float("nan"), float("nan"))
-    found = stats.bootstrap(
+    found = _stats().bootstrap(
         (values,),
         np.median,
         n_resamples=RESAMPLES,
@@ -89,4 +96,6 @@ def upper_bound(count: int, total: int, confidence: float = 0.95) -> float:
     """
     if total == 0:
         return float("nan")
-    return float(stats.binomtest(count, total, alternative="less").proportion_ci(confidence, method="exact").high)
+    return float(
+        _stats().binomtest(count, total, alternative="less").proportion_ci(confidence, method="exact").high
+    )

@@ -68,7 +68,9 @@ def test_the_command_line_loads_no_more_than_a_command_needs():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(json.loads(out))
     assert "amd.commands.evaluate" in loaded
-    assert loaded.isdisjoint({"matplotlib", "jinja2", "joblib", "distributed", "torch", "scipy.stats", "amd.report"})
+    assert loaded.isdisjoint(
+        {"matplotlib", "jinja2", "joblib", "distributed", "torch", "scipy.stats", "amd.report"}
+    )
 
 
 def test_the_base_install_is_small_and_every_extra_is_there():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def _stats() -> ModuleType:
+def _stats() -> Any:
     """scipy.stats, which takes a second to import: commands that test nothing do without."""
     from scipy import stats  # noqa: PLC0415
 

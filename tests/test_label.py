@@ -242,7 +242,23 @@ def test_nothing_is_kept_by_a_cache_or_in_a_log(server, capfd):
 # -- kill -9
 
 
-def start(folder, *more):
+@pytest.fixture
+def start():
+    """Start the command in a process group of its own; whatever becomes of it, it is over after the test."""
+    started = []
+
+    def start_it(folder, *more):
+        started.append(_start(folder, *more))
+        return started[-1]
+
+    yield start_it
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def _start(folder, *more):
     environment = {**os.environ, "PYTHONPATH": str(Path(amd.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "amd", "label", str(folder), *more],
@@ -261,7 +277,7 @@ def url_of(process):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 as POSIX has it")
-def test_killed_between_decisions_nothing_is_lost_and_it_goes_on(folder):
+def test_killed_between_decisions_nothing_is_lost_and_it_goes_on(folder, start):
     decided = {}
     for file, label in (("machine-02.wav", "human"), ("deep/fax-02.wav", "machine")):
         process = start(folder, "--page")
@@ -271,7 +287,6 @@ def test_killed_between_decisions_nothing_is_lost_and_it_goes_on(folder):
         assert connection.getresponse().status == 200
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        process.stderr.close()
         connection.close()
         decided[file] = (label, "yes")
         found = labels_of(folder / "manifest.csv")
@@ -280,7 +295,7 @@ def test_killed_between_decisions_nothing_is_lost_and_it_goes_on(folder):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 as POSIX has it")
-def test_killed_while_it_proposes_it_goes_on_where_it_was(tmp_path):
+def test_killed_while_it_proposes_it_goes_on_where_it_was(tmp_path, start):
     many = tmp_path / "many"
     many.mkdir()
     for number in range(80):
@@ -293,7 +308,6 @@ def test_killed_while_it_proposes_it_goes_on_where_it_was(tmp_path):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    process.stderr.close()
     kept = set(labels_of(manifest))
     assert 7 <= len(kept) < 80
     asked = []
@@ -304,12 +318,11 @@ def test_killed_while_it_proposes_it_goes_on_where_it_was(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_it_is_stopped_with_control_c(folder):
+def test_it_is_stopped_with_control_c(folder, start):
     process = start(folder, "--page")
     url_of(process)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=WAIT_S) == 0
-    process.stderr.close()
 
 
 @pytest.mark.parametrize("port", ["-1", "70000", "http"])

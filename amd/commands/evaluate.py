@@ -129,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(written[options.format])
     say(f"amd: wrote {options.out}")
     if write_report is not None:
+        say("amd: hearing the calls once more, for the operating curve, and drawing the errors")
         from amd.report.page import About  # noqa: PLC0415 - as in _report_writer
 
         subject = About(

@@ -64,8 +64,7 @@ def run(options: argparse.Namespace) -> int:
     n_open = sum(1 for _ in unchecked(rows))
     say(f"amd: wrote {out}: {len(rows)} recordings, {n_open} of them for a person to check")
     if options.page:
-        with LabelServer(Labels(out), port=options.port) as server:
+        with LabelServer(Labels(out), port=options.port) as server, suppress(KeyboardInterrupt):  # to stop it
             say(f"amd: open {server.url} (stop with Ctrl-C)")
-            with suppress(KeyboardInterrupt):  # the way to stop it
-                server.serve_forever()
+            server.serve_forever()
     return SOME_FAILED if failures else OK

@@ -23,21 +23,17 @@ from amd.evaluation.rivals import NOT_JUDGED, Rival
 from amd.evaluation.scores import Quantiles, Share, wilson
 from amd.evaluation.significance import mcnemar
 from amd.evaluation.slices import MEASURES, slices_of
-from amd.evaluation.summary import BEEP_WITHIN_S, PARTIES, Flags, Floats, Summary, Tally
+from amd.evaluation.summary import BEEP_WITHIN_S, PARTIES, Summary, Tally
 from amd.evaluation.text import scores
 from amd.events import Party
 from amd.model import Model, shipped
 from amd.policy import Policy
-from amd.report import figures, operating
-from amd.report.figures import Drawing, Standing
+from amd.report import operating, sections
 from amd.report.pictures import Picture, Wanted, take_picture
+from amd.report.wording import bounds, kind_of, percent, seconds, share
 from amd.workers import spread
 
 NEEDS: Final = {"jinja2": "Jinja2", "matplotlib": "matplotlib"}
-BEEP_REACH_MS: Final = 300.0
-END_REACH_MS: Final = 3000.0
-END_WITHIN_MS: Final = 200.0
-NBSP: Final = "\N{NO-BREAK SPACE}"
 SHOWN_COLUMNS_MAX: Final = 8
 OVERALL: Final = {"right": "accuracy"}
 """What `Summary` calls a measure of parts."""
@@ -132,44 +128,6 @@ def render(told: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.j2").render(style=style, **told)
 
 
-def percent(value: float) -> str:
-    """Share as text.
-
-    Examples
-    --------
-    >>> percent(0.0304).replace(NBSP, " "), percent(float("nan"))
-    ('3.0 %', 'not known')
-    """
-    return "not known" if math.isnan(value) else f"{100 * value:.1f}{NBSP}%"
-
-
-def share(value: Share) -> str:
-    """Share with its counts: ``3.0 % (3 of 100)``."""
-    return f"{percent(value.value)} ({value.count} of {value.total})" if value.total else "none to count"
-
-
-def bounds(value: Share) -> str:
-    """Interval of a share: ``1.0 to 8.5 %``."""
-    return f"{100 * value.low:.1f} to {100 * value.high:.1f}{NBSP}%" if value.total else ""
-
-
-def seconds(value: float) -> str:
-    """Time as text: ``1.04 s``."""
-    return "not known" if math.isnan(value) else f"{value:.2f}{NBSP}s"
-
-
-def kind_of(origins: Sequence[str]) -> str:
-    """What to call the calls, so that made ones are never taken for real ones.
-
-    Examples
-    --------
-    >>> kind_of(["composed"]), kind_of(["recorded"]), kind_of(["composed", "recorded"]), kind_of(["not stated"])
-    ('composed calls', 'recorded calls', 'composed and recorded calls', 'calls')
-    """
-    said = [origin for origin in origins if origin != "not stated"]
-    return " ".join([*([" and ".join(said)] if said else []), "calls"])
-
-
 def context(
     tally: Tally, rivals: Sequence[Rival], calls: Callable[[], Iterable[Measured]], about: About
 ) -> dict[str, Any]:
@@ -209,12 +167,12 @@ def context(
         "abandoned_max": ABANDONED_MAX,
         "confusion": _confusion(summary),
         "systems": _systems(tally, rivals),
-        "curves": _curve_drawings(tally, rivals, curve, about.facts["policy"], kind),
+        "curves": sections.curve_drawings(tally, rivals, curve, about.facts["policy"], kind),
         "curve": curve,
         "weights": operating.WEIGHTS,
-        "times": _time_drawings(tally, kind),
+        "times": sections.time_drawings(tally, kind),
         "quantiles": [(name, value) for name, value in scores(summary) if isinstance(value, Quantiles)],
-        "reliability": _reliability(tally),
+        "reliability": sections.reliability(tally),
         "measures": MEASURES,
         "overall": overall,
         "slices": slices,
@@ -224,7 +182,7 @@ def context(
             for part in parts
             for measure in part.differs
         ],
-        "ends": _end_drawings(tally),
+        "ends": sections.end_drawings(tally),
         "beep_within_ms": round(1000 * BEEP_WITHIN_S),
         "errors": _errors(errors, about),
         "n_errors": tally.n_errors,
@@ -293,155 +251,6 @@ def _systems(tally: Tally, rivals: Sequence[Rival]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _scored(tally: Tally) -> tuple[Floats, Flags, Flags, int]:
-    """Score of a machine of each call that a person or a machine answered; which they are; how many have none."""
-    human, machine = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE)
-    score = tally.times("machine_probability")
-    said = tally.times("probability")
-    score = np.where(np.isnan(score) & tally.called(Party.MACHINE), said, score)
-    score = np.where(np.isnan(score) & tally.called(Party.HUMAN), 1 - said, score)
-    known = (human | machine) & ~np.isnan(score)
-    return score[known], human[known], machine[known], int(((human | machine) & np.isnan(score)).sum())
-
-
-def _standings(tally: Tally, rivals: Sequence[Rival], policy: str) -> list[Standing]:
-    human, machine = tally.labelled(Party.HUMAN), tally.labelled(Party.MACHINE)
-    called = tally.called(Party.MACHINE)
-    found = [(f"amd, {policy.replace('_', ' ')}", called, np.ones(tally.n_calls, dtype=np.bool_))]
-    found += [(one.name, one.party == PARTIES.index(Party.MACHINE), one.party != NOT_JUDGED) for one in rivals]
-    return [
-        Standing(name=name, people=_mean(said[human & judged]), machines=_mean(said[machine & judged]))
-        for name, said, judged in found
-    ]
-
-
-def _mean(values: Any) -> float:
-    return float(values.mean()) if values.size else math.nan
-
-
-def _curve_drawings(
-    tally: Tally, rivals: Sequence[Rival], curve: operating.Curve, policy: str, kind: str
-) -> dict[str, Any]:
-    score, human, machine, n_without = _scored(tally)
-    drawn: dict[str, Any] = {"n_scored": int(score.size), "n_without": n_without, "auc": math.nan, "rates": []}
-    if human.any() and machine.any():
-        people, machines = figures.rates(score, human, machine)
-        area = float(np.trapezoid(machines, people))
-        standings = _standings(tally, rivals, policy)
-        ours = standings[0]
-        here = (
-            f"{policy.replace('_', ' ')} stands at {percent(ours.people)} of people and {percent(ours.machines)} "
-            "of machines called machines"
-        )
-        drawn["auc"] = area
-        drawn["rates"] = [
-            figures.drawing(
-                "roc",
-                f"ROC curve over {score.size} {kind}: area {area:.3f}; {here}.",
-                "ROC: machines found against people lost, by the probability at the verdict.",
-                figures.draw_roc(people, machines, standings),
-            ),
-            figures.drawing(
-                "det",
-                f"DET curve over {score.size} {kind}: both error rates on normal-deviate scales; {here}.",
-                "DET: both errors, on scales that spread small rates out. Lower left is better.",
-                figures.draw_det(people, machines, standings),
-            ),
-        ]
-    at = curve.chosen
-    here = f"the chosen rule at {seconds(at.delay_s)}"
-    drawn["operating"] = [
-        figures.drawing(
-            "cost",
-            f"Cost of errors against delay, {curve.n_calls} {kind}: {here} costs {at.cost:.1f} for 100 calls.",
-            "What errors cost against how long the median person waits. Lower left is better.",
-            figures.draw_curve(curve, "cost", "cost of errors, 100 calls"),
-        ),
-        figures.drawing(
-            "lost",
-            f"People called machines against delay: {here} has {percent(at.human_called_machine)}.",
-            "People called machines against the same delay.",
-            figures.draw_curve(curve, "human_called_machine", "people called machines, %"),
-        ),
-    ]
-    return drawn
-
-
-def _time_drawings(tally: Tally, kind: str) -> list[Drawing]:
-    human = tally.labelled(Party.HUMAN) & tally.right
-    machine = tally.labelled(Party.MACHINE) & tally.right
-    wanted = (
-        ("answer", "known_s", "seconds from answer", None),
-        ("speech", "from_speech_start_s", "seconds from the first speech", None),
-        ("greeting", "from_greeting_end_s", "seconds from the end of the greeting", ALLOWED_S),
-    )
-    drawn = []
-    for name, times, xlabel, line_s in wanted:
-        values = tally.times(times)
-        people = values[human & ~np.isnan(values)]
-        # a machine's verdict may come while its greeting goes on: no delay to anybody
-        machines = np.zeros(0) if line_s else values[machine]
-        middle = f"median person {seconds(float(np.median(people)))}" if people.size else "no people to time"
-        late = f", {int((people > line_s).sum())} of {people.size} beyond {line_s:g} s" if line_s else ""
-        drawn.append(
-            figures.drawing(
-                f"from-{name}",
-                f"Histogram of {xlabel} to right verdicts, {kind}: {middle}{late}.",
-                f"Right verdicts, {xlabel}: {middle}{late}.",
-                figures.draw_times(people, machines, xlabel, line_s=line_s),
-            )
-        )
-    return drawn
-
-
-def _reliability(tally: Tally) -> dict[str, Any]:
-    spoken = ~np.isnan(tally.times("machine_probability")) & ~tally.called(Party.UNSURE)
-    bins = figures.reliability(tally.times("probability")[spoken], tally.right[spoken])
-    error = figures.calibration_error(bins)
-    drawings = []
-    if bins:
-        drawings.append(
-            figures.drawing(
-                "reliability",
-                f"Reliability diagram of {int(spoken.sum())} verdicts: mean distance {percent(error)}.",
-                "What was right, of verdicts given with about the same probability. On the dotted line, "
-                "probabilities mean what they say.",
-                figures.draw_reliability(bins),
-            )
-        )
-    return {"bins": bins, "error": error, "n": int(spoken.sum()), "drawings": drawings}
-
-
-def _end_drawings(tally: Tally) -> list[Drawing]:
-    beeps, ends = (tally.times(name) for name in ("beep_error_s", "greeting_end_error_s"))
-    known = tally.times("beep_known_s")
-    drawn = []
-    if (~np.isnan(beeps)).any():
-        off_ms = 1000 * beeps[~np.isnan(beeps)]
-        known_ms = 1000 * float(np.nanmedian(known))
-        middle = f"median {np.median(off_ms):+.0f} ms; known {known_ms:.0f} ms after the beep's true end (median)"
-        drawn.append(
-            figures.drawing(
-                "beeps",
-                f"Histogram of where {off_ms.size} beeps were heard to end, less where they do: {middle}.",
-                f"{off_ms.size} beeps that were heard: their end as heard, less the true one; {middle}.",
-                figures.draw_errors(off_ms, "ms", within_ms=1000 * BEEP_WITHIN_S, reach_ms=BEEP_REACH_MS),
-            )
-        )
-    if (~np.isnan(ends)).any():
-        off_ms = 1000 * ends[~np.isnan(ends)]
-        middle = f"median {np.median(off_ms):+.0f} ms"
-        drawn.append(
-            figures.drawing(
-                "ends",
-                f"Histogram of where {off_ms.size} greetings without a beep were told to end: {middle}.",
-                f"{off_ms.size} greetings that no beep ends: their end as told, less the true one; {middle}.",
-                figures.draw_errors(off_ms, "ms", within_ms=END_WITHIN_MS, reach_ms=END_REACH_MS),
-            )
-        )
-    return drawn
 
 
 def _gravity(call: Measured) -> tuple[int, float, str]:

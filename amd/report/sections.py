@@ -52,7 +52,10 @@ def curve_drawings(
                 figures.draw_det(people, machines, standings),
             ),
         ]
+    drawn["operating"] = []
     at = curve.chosen
+    if math.isnan(at.delay_s):
+        return drawn
     here = f"the chosen rule at {seconds(at.delay_s)}"
     drawn["operating"] = [
         drawing(

@@ -655,8 +655,8 @@ KEY = {"freqs_hz": (697.0, 1209.0), "second_db": -1.0}
         ({"freqs_hz": (697.0,)}, False),
         ({"freqs_hz": (754.0, 1508.0)}, False),  # a harmonic, though both are within 2.1 % of a key's
         ({"freqs_hz": (754.0, 1470.0)}, True),
-        ({"clarity": 0.83}, True),
-        ({"clarity": 0.81}, False),
+        ({"clarity": 0.79}, True),
+        ({"clarity": 0.77}, False),
         ({"rise_near_db": 3.1}, True),
         ({"rise_near_db": 2.9}, False),
         ({"fall_near_db": 2.9}, False),

@@ -36,10 +36,11 @@ BEEPS_A_TASK: Final = 40
 CLIPS_A_TASK: Final = 60
 CLIP_LINES: Final = ("none", "ulaw", "gsm", "g726", "opus8")
 SNRS_DB: Final = (8.0, 40.0)
-NOISY_SNRS_DB: Final = (8.0, 14.0)
+NOISY_SNRS_DB: Final = (9.0, 14.0)
 NOISY_SHARE: Final = 0.4
 SHORT_S: Final = 0.16
 SHORT_SHARE: Final = 0.4
+SOFT_MIN_S: Final = 0.25
 TANDEM_SHARE: Final = 0.15
 """More of what is hard: short beeps, much noise, two codecs one after the other."""
 SNR_CLEAN_SHARE: Final = 0.2
@@ -240,10 +241,12 @@ def _generated(kind: str, rng: np.random.Generator) -> tuple[Floats, Sequence[tu
 
 
 def _soften(made: Floats, spans_s: Sequence[tuple[float, float]], rng: np.random.Generator) -> Floats:
-    """Some beeps ring out like a bell, or have edges of up to 40 ms."""
+    """Some beeps ring out like a bell, or have edges of up to 40 ms; short ones that did would be vowels."""
     draw, out = rng.random(), made.copy()
     for on_s, off_s in spans_s:
         on, off = round(on_s * RATE_HZ), round(off_s * RATE_HZ)
+        if off_s - on_s < SOFT_MIN_S:
+            continue
         shape = np.ones(off - on)
         if draw < 0.1:
             shape = np.exp(-np.linspace(0, rng.uniform(0.5, 2.5), off - on))

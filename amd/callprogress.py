@@ -25,8 +25,8 @@ BEEP_MIN_HZ: Final = 330.0
 BEEP_MAX_HZ: Final = 3500.0
 """Beeps on real lines last 70 ms to 1.5 s at 350 to 3400 Hz; noise moves the edges a little."""
 BEEP_PROBABILITY_MIN: Final = 0.98
-"""Speech of the dev split, every clip over each of five lines (5.5 h): three false beeps at 0.95, the surest at
-0.968; so from 0.97 on none (below 0.54 an hour). A little more: a beep that was none hangs up on a person."""
+"""Of 0.95, 0.97, 0.98, 0.99 the least at which speech of the dev split bounds the rate below one an hour: every clip
+over each of five lines (5.5 h) has one false beep (below 0.86 an hour), two at 0.95 (below 1.14)."""
 SWAY: Final = (0.015, 0.1)
 SWAY_MIN_S: Final = 0.2
 """A singer's note sways by 30 to 100 cents (1.7 to 6 %, Prame 1997, doi:10.1121/1.419735) all the while it lasts;
@@ -49,7 +49,7 @@ DTMF_WITHIN: Final = 0.025
 DTMF_VOTE_WITHIN: Final = 0.04
 """A frame so near to a tone of a key speaks for it; their median decides."""
 OCTAVE_WITHIN: Final = 0.01
-"""The nearest that a key's tones come to an octave is 1.92 and 2.12: at twice the frequency is a harmonic."""
+"""The nearest that keys come to an octave, each tone 1.5 % off, are 1.975 and 2.056: nearer is a harmonic."""
 DTMF_MIN_S: Final = 0.03
 """ITU-T Q.24: 40 ms are a digit, 20 to 24 ms are none."""
 DTMF_CLARITY_MIN: Final = 0.78

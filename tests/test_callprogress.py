@@ -621,6 +621,14 @@ def test_a_beep_is_generated_and_neither_short_nor_long(monkeypatch, changes, ex
     assert name(gen.steady_tone(**changes)) == expected
 
 
+@pytest.mark.parametrize("spoken", [True, False])
+@pytest.mark.parametrize("freqs_hz", [(480.0, 620.0), (440.0, 480.0), (350.0, 440.0), (400.0, 450.0)])
+def test_a_pair_of_the_network_s_is_no_beep_whoever_spoke(monkeypatch, freqs_hz, spoken):
+    odds(monkeypatch, 0.9999)
+    assert name(gen.steady_tone(freqs_hz=freqs_hz, second_db=-1.0), spoken=spoken) == []
+    assert name(gen.steady_tone(freqs_hz=(480.0, 700.0), second_db=-1.0), spoken=spoken) == ["beep"]
+
+
 @pytest.mark.parametrize("probability", [0.01, 0.4, 0.6, 0.9])
 def test_what_is_only_likely_to_be_generated_is_no_beep(monkeypatch, probability):
     odds(monkeypatch, probability)

@@ -37,7 +37,7 @@ def fit(samples: Sequence[Sample]) -> tuple[dict[str, Any], Iterator[str]]:
     trees = _boosting(N_TREES, DEPTH)
     trees.fit(values[chosen], generated[chosen], sample_weight=weights[chosen])
     content = content_from(trees, tuple(MEASURES), FORMAT, version=SHIPPED.removesuffix(".json"))
-    heard_once = [index for index in chosen if generated[index] or not samples[index].group.startswith(VOICES_TWICE)]
+    heard_once = [i for i in chosen if generated[i] or not samples[i].group.startswith(VOICES_TWICE)]
     used = [samples[index] for index in heard_once]
     lines = _report(used, values[heard_once], generated[heard_once], weights[heard_once])
     return content, lines

@@ -26,8 +26,8 @@ BEEP_MAX_HZ: Final = 3500.0
 """Beeps on real lines last 70 ms to 1.5 s at 350 to 3400 Hz; noise moves the edges a little."""
 BEEP_PROBABILITY_MIN: Final = 0.98
 """Of 0.95, 0.97, 0.98 and 0.99 the least at which speech of the dev split bounds the rate below one an hour: every
-clip over each of five lines (5.5 h) has one false beep (below 0.86 an hour), and two at 0.97 (below 1.14). Speakers
-left out of the fit have more (docs/decisions/0009)."""
+clip over each of five lines (5.5 h) has one false beep (below 0.86 an hour), and two at 0.97 (below 1.14).
+Speakers left out of the fit have more (docs/decisions/0009)."""
 SWAY: Final = (0.015, 0.1)
 SWAY_MIN_S: Final = 0.2
 """A singer's note sways by 30 to 100 cents (1.7 to 6 %, Prame 1997, doi:10.1121/1.419735) all the while it lasts;

@@ -19,6 +19,11 @@ def test_the_model_card_is_what_the_model_s_file_says():
     assert model_card.page() == model_card.PAGE.read_text(encoding="utf-8"), "run: python -m benchmarks readme"
 
 
+def test_the_figures_of_the_tones_are_those_of_the_last_run():
+    page = readme.BENCHMARKS.read_text(encoding="utf-8")
+    assert readme.with_tones(page) == page, "run: python -m benchmarks readme"
+
+
 def test_there_are_two_commands_for_a_fresh_machine():
     section = TEXT.split("## Two commands")[1].split("\n## ")[0]
     assert len(re.findall(r"^```sh\n", section, re.MULTILINE)) == 2

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
@@ -18,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.audio import RATE_HZ
-from amd.errors import ModelError
 from amd.models import content_of
 from amd.tones import Tone
+from amd.trees import Trees
 
-SHIPPED: Final = "beep-2.json"
+SHIPPED: Final = "beep-3.json"
 FORMAT: Final = "amd trees 1"
+ASKED_KEPT: Final = 64
+"""Of one tone it is asked up to three times within one frame: whether it was speech, what it means, how sure."""
 STANDS_OUT_MAX_DB: Final = 40.0
 """Silence before or after makes a tone stand out without end; more than this tells no more."""
 
@@ -32,6 +33,8 @@ MEASURES: Final[dict[str, Callable[[Tone], float]]] = {
     "freq_hz": lambda tone: tone.freqs_hz[0],
     "is_pair": lambda tone: float(len(tone.freqs_hz) > 1),
     "second_db": lambda tone: tone.second_db,
+    "second_wander_hz": lambda tone: tone.second_wander_hz,
+    "ratio": lambda tone: tone.freqs_hz[-1] / tone.freqs_hz[0],
     "sweep_share_s": lambda tone: abs(tone.sweep_hz_s) / tone.freqs_hz[0],
     "wander_hz": lambda tone: tone.wander_hz,
     "wander_max_hz": lambda tone: tone.wander_max_hz,
@@ -53,31 +56,14 @@ MEASURES: Final[dict[str, Callable[[Tone], float]]] = {
 """What the trees may ask about a tone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """Decision trees as tables; arrays of shape ``(n_trees, n_nodes)``.
+class BeepTrees(Trees):
+    """Trees that ask about a tone."""
 
-    A node asks whether ``measure`` is at most ``limit`` and goes on at ``yes`` or ``no``; a leaf stays there.
-    """
-
-    version: str
-    measure: npt.NDArray[np.intp]
-    limit: npt.NDArray[np.float64]
-    yes: npt.NDArray[np.intp]
-    no: npt.NDArray[np.intp]
-    answer: npt.NDArray[np.float64]
-    depth: int
-    base: float
+    __slots__ = ()
 
     def probability(self, tone: Tone) -> float:
         """Probability that the tone was generated, at even odds before it was heard."""
-        values = measures(tone)
-        trees = np.arange(self.measure.shape[0])
-        node = np.zeros(trees.size, dtype=np.intp)
-        for _ in range(self.depth):
-            is_low = values[self.measure[trees, node]] <= self.limit[trees, node]
-            node = np.where(is_low, self.yes[trees, node], self.no[trees, node])
-        log_odds = self.base + float(np.sum(self.answer[trees, node]))
+        log_odds = float(self.log_odds(measures(tone)[None])[0])
         return 1 / (1 + math.exp(-min(max(log_odds, -50.0), 50.0)))
 
 
@@ -86,7 +72,7 @@ def measures(tone: Tone) -> npt.NDArray[np.float64]:
     return np.array([measure(tone) for measure in MEASURES.values()])
 
 
-def parse(text: str) -> Trees:
+def parse(text: str) -> BeepTrees:
     """Build trees from their JSON.
 
     Raises
@@ -94,38 +80,16 @@ def parse(text: str) -> Trees:
     ModelError
         If the text is not such a model, or asks about other measurements than this version takes.
     """
-    content = content_of(text, FORMAT)
-    if content.get("measures") != list(MEASURES):
-        raise ModelError(f"the model asks about {content.get('measures')}, this version measures {list(MEASURES)}")
-    try:
-        n_nodes = max(len(tree) for tree in content["trees"])
-        table = np.zeros((len(content["trees"]), n_nodes, 5))
-        for index, tree in enumerate(content["trees"]):
-            table[index, : len(tree)] = tree
-        measure, yes, no = (table[:, :, column].astype(np.intp) for column in (0, 2, 3))
-        if (
-            measure.max() >= len(MEASURES)
-            or max(yes.max(), no.max()) >= n_nodes
-            or table[:, :, [0, 2, 3]].min() < 0
-        ):
-            raise ModelError("the model's trees point outside their tables")
-        return Trees(
-            version=str(content["version"]),
-            measure=measure,
-            limit=table[:, :, 1],
-            yes=yes,
-            no=no,
-            answer=table[:, :, 4],
-            depth=int(content["depth"]),
-            base=float(content["base"]),
-        )
-    except KeyError as error:
-        raise ModelError(f"the model lacks {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"the model's numbers cannot be used: {error}") from error
+    return BeepTrees.of(content_of(text, FORMAT), tuple(MEASURES))
 
 
 @functools.cache
-def shipped() -> Trees:
+def shipped() -> BeepTrees:
     """Return the trees that come with this version."""
     return parse(resources.files("amd.models").joinpath(SHIPPED).read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=ASKED_KEPT)
+def probability(tone: Tone) -> float:
+    """Probability that a tone was generated, by the shipped trees."""
+    return shipped().probability(tone)

@@ -103,9 +103,9 @@ class Run:
             return False
         half = n_kept // 2
         sooner, later = self.frames[:half], self.frames[half:]
-        drift_hz = min(  # two tones that beat may change places; a spoilt frame is far off
+        drift_hz = min(  # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
             abs(middle([f.peak_hz for f in later]) - middle([f.peak_hz for f in sooner]))
-            for middle in (statistics.fmean, statistics.median)
+            for middle in (statistics.fmean, statistics.median, _midrange)
         )
         return drift_hz <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
 
@@ -191,6 +191,13 @@ class Run:
             self.frames.append(frame)
             self.n_astray += astray
             self.n_pairs += frame.second_ratio > SECOND_MIN
+
+
+def _midrange(values_hz: list[float]) -> float:
+    """Half way between the highest and the lowest but a tenth of either."""
+    n_off = len(values_hz) // 10
+    ordered = sorted(values_hz)
+    return (ordered[n_off] + ordered[-1 - n_off]) / 2
 
 
 def goes_on(before: Frame, frame: Frame, *, dual: bool) -> bool:

@@ -49,7 +49,8 @@ WHITENED_TO: Final = 0.03
 than the noise, as speech on a good line, keeps its shape. From 0.01 to 0.3 it matters little."""
 NOISE_KNOWN: Final = 0.7
 """Share of the expected noise that does not count against a tone: all of it would leave as many frames of plain
-noise with a clear peak as there are of speech."""
+noise with a clear peak as there are of speech. The rest counts where less is left than the noise would leave, too:
+after a call that begins within a word, what is quieter than that word is no tone for that."""
 
 _WINDOW: Final = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES)).astype(np.float32)
 _POWER_SCALE: Final = np.float32(2.0 / (FRAME_SAMPLES * float(np.sum(_WINDOW.astype(np.float64) ** 2))))
@@ -168,8 +169,9 @@ class SpectrumAnalyser:
         whole = np.sum(white, axis=1)
         peak_hz, peak_share, second_hz, pair_share, clarity = _peaks(white, whole)
         explained = clarity * whole
-        expected = np.float32(NOISE_KNOWN) * np.sum(noise * weights, axis=1)
-        counted = np.maximum(np.maximum(whole - expected, explained), np.float32(1e-20))
+        expected = np.sum(noise * weights, axis=1)
+        unknown = np.float32(1 - NOISE_KNOWN) * expected
+        counted = np.maximum(np.maximum(whole - expected, explained) + unknown, np.float32(1e-20))
         scale = whole / counted
         bins = np.clip(np.rint(peak_hz / BIN_HZ).astype(np.intp), FIRST_BIN, END_BIN - 1) - FIRST_BIN
         weight = np.take_along_axis(weights, bins[:, None], axis=1)[:, 0]

@@ -6,6 +6,7 @@ and how far it stands out, by which `amd.beeps` and `amd.callprogress` tell them
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from amd.runs import (
     CLARITY_START,
     DROP_DB,
     LEAST_FRAMES,
+    PACE_MAX_HZ,
+    PACE_MAX_SHARE,
     SECOND_MIN,
     TONE_LEVEL_MIN_DB,
     Frame,
@@ -32,8 +35,6 @@ from amd.runs import (
 )
 from amd.spectrum import LEVEL_MIN_DB
 
-EDGE_FRAMES: Final = 2
-"""Frames that hold a tone in part at its start."""
 CLEAR_FRAMES: Final = 2
 """A frame two hops from the tone's last frame holds nothing of it any more."""
 FULL_DB: Final = 1.5
@@ -88,6 +89,8 @@ class Tone:
         How far it is from a straight sweep: median (as a standard deviation) and root mean square.
     second_db : float
         Level of the second peak against the first.
+    second_wander_hz : float
+        How far the higher frequency of two is from its median, as a standard deviation; 0 of one.
     attack_frames, release_frames : int
         Frames at its edges that hold it in part: one or two when it is switched, more when a voice swells.
     gaps : float
@@ -122,6 +125,7 @@ class Tone:
     wander_hz: float
     wander_max_hz: float
     second_db: float
+    second_wander_hz: float
     attack_frames: int
     release_frames: int
     gaps: float
@@ -250,7 +254,7 @@ class ToneTracker:
         on, _ = _edges(run, run.median_db)
         hz = statistics.median(f.peak_hz for f in run.frames)
         clarity = statistics.median(f.clarity for f in run.frames)
-        spread_db = _spread([f.tone_db for f in run.frames[EDGE_FRAMES:]])
+        spread_db = _deviation(np.array([f.tone_db for f in run.frames]))
         return Sounding(on, frame_known_sample(run.last), hz, clarity, spread_db)
 
     def finish(self, n_frames: int) -> Tone | None:
@@ -260,9 +264,14 @@ class ToneTracker:
 
 
 def _edges(run: Run, level_db: float) -> tuple[int, int]:
-    """Where it begins and ends, from the frames that it covers in part."""
+    """Where it begins and ends, from the frames that it covers in part.
+
+    What led to it, far weaker, is no part of it: a voice that fades, noise that a codec made tonal.
+    """
     frames = [(f.at, f.tone_db) for f in run.frames]
-    on_frame, on_db = edge([(run.first - 1, run.lead_db), *frames[:2]], level_db)
+    led = itertools.takewhile(lambda frame: frame[1] < level_db - DROP_DB, frames)
+    n_led = len(list(led))
+    on_frame, on_db = edge([(run.first - 1, run.lead_db), *frames][n_led : n_led + 3], level_db)
     ends = [(run.last + 1, run.tail_db)]
     if run.n == len(frames):
         ends += frames[-1:-3:-1]
@@ -286,7 +295,7 @@ def _tone(run: Run, known: int, past: Past) -> Tone:
     highs = np.array([max(f.peak_hz, f.second_hz) for f in core])
     second = statistics.median(f.second_ratio for f in core)
     is_pair = second > SECOND_MIN and max(_deviation(lows), _deviation(highs)) <= PAIR_WANDER_MAX_HZ
-    hz = lows if is_pair else np.array([f.peak_hz for f in core])
+    hz = lows if is_pair else _course(core)
     sweep_hz, rests_hz = _fit([f.at for f in core], hz)
     before_db = [f.level_db for f in (*run.before, *run.frames) if _end(f) <= on + EDGE_MARGIN_SAMPLES]
     after_db = [f.level_db for f in run.after if _start(f) >= off - EDGE_MARGIN_SAMPLES]
@@ -307,6 +316,7 @@ def _tone(run: Run, known: int, past: Past) -> Tone:
         wander_hz=_deviation(rests_hz),
         wander_max_hz=float(np.sqrt(np.mean(rests_hz**2))),
         second_db=10 * math.log10(max(second, 1e-6)),
+        second_wander_hz=_deviation(highs) if is_pair else 0.0,
         attack_frames=_n_partial([run.lead_db, *levels_db], level_db),
         release_frames=_n_partial([run.tail_db, *(levels_db[::-1] if run.n == len(levels_db) else ())], level_db),
         gaps=1 - len(run.frames) / n_spanned,
@@ -322,6 +332,20 @@ def _tone(run: Run, known: int, past: Past) -> Tone:
             (min(f.peak_hz, f.second_hz), max(f.peak_hz, f.second_hz) if f.second_ratio >= PAIR_RATIO_MIN else 0.0)
             for f in core[:PAIRS_KEPT]
         ),
+    )
+
+
+def _course(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
+    """Where one tone went, in Hz: its peak in each frame, be it the second where another tone's is stronger."""
+    home_hz = statistics.median_low(f.peak_hz for f in frames)
+    pace_hz = max(PACE_MAX_HZ, PACE_MAX_SHARE * home_hz)
+    return np.array(
+        [
+            f.second_hz
+            if f.second_ratio > SECOND_MIN and abs(f.second_hz - home_hz) <= pace_hz < abs(f.peak_hz - home_hz)
+            else f.peak_hz
+            for f in frames
+        ]
     )
 
 

@@ -70,7 +70,7 @@ def main() -> None:
         "--calls", type=Path, metavar="FOLDER", help="calls of datasets/compose.py, train split, to learn from too"
     )
     fitting.add_argument("--seed", type=int, default=7000, metavar="N", help="of the beeps (default 7000)")
-    fitting.add_argument("--tasks", type=int, default=20, metavar="N", help="times 40 beeps a codec (default 20)")
+    fitting.add_argument("--tasks", type=int, default=40, metavar="N", help="times 40 beeps a codec (default 40)")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE", help="write the trees as JSON")
     fitting.set_defaults(
         run=lambda options: fit.run(

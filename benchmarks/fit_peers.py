@@ -25,8 +25,10 @@ from amd.evaluation.manifest import Call, read_manifest
 from amd.training.answer import PARTIES, lesson_of
 from amd.training.replay import Stack
 from amd.training.truth import read_truth
+from amd.trees import Trees
+from benchmarks.boosted import content_from
 from benchmarks.cost import truths_of
-from benchmarks.peers import activity, cadence, timing, trees
+from benchmarks.peers import activity, cadence, timing
 from benchmarks.peers.cadence import Runs
 from benchmarks.search import RuleStack, best_policy, best_rule
 
@@ -130,7 +132,7 @@ def fit(timed: Sequence[Timed], story: str) -> dict[str, Any]:
         random_state=0,
         early_stopping=False,
     ).fit(rows, machine, sample_weight=weight)
-    draft = trees.parse(json.dumps(trees.content_from(fitted, timing.MEASURES)), timing.MEASURES)
+    draft = Trees.of(content_from(fitted, timing.MEASURES, timing.FORMAT, version="draft"), timing.MEASURES)
     chosen = timed[n_fit:]
     calls = [
         timing.recorded(one.rows, timing.probabilities(draft, one.rows), duration_s=one.duration_s)
@@ -142,8 +144,14 @@ def fit(timed: Sequence[Timed], story: str) -> dict[str, Any]:
         f" stopping rule by benchmarks/cost.py on the other {len(chosen)}; scikit-learn"
     )
     stop = {name: getattr(policy, name) for name in timing.POLICY_FIELDS}
-    return trees.content_from(
-        fitted, timing.MEASURES, version="timing-1", recipe=recipe, policy=stop, chosen_cost=round(cost, 4)
+    return content_from(
+        fitted,
+        timing.MEASURES,
+        timing.FORMAT,
+        version="timing-1",
+        recipe=recipe,
+        policy=stop,
+        chosen_cost=round(cost, 4),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,12 @@ from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
 from benchmarks import model_card, tables
+from benchmarks.tones import report
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "README.md"
+BENCHMARKS: Final = ROOT / "docs" / "benchmarks.md"
+TONES: Final = ROOT / "benchmarks" / "results" / "tones.json"
 POLICY: Final = ROOT / "docs" / "policy.md"
 PRESET_NOTES: Final = """
     - `balanced`: for most.
@@ -25,6 +29,8 @@ PRESET_NOTES: Final = """
     """
 BEGIN: Final = "<!-- samples: begin; made by `python -m benchmarks readme` -->"
 END: Final = "<!-- samples: end -->"
+TONES_BEGIN: Final = "<!-- tones: begin; made by `python -m benchmarks readme` -->"
+TONES_END: Final = "<!-- tones: end -->"
 
 
 def generated() -> str:
@@ -62,9 +68,18 @@ def _scores(summary: Summary) -> list[str]:
 
 def written(text: str) -> str:
     """Return the README with the generated part put in place."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n\n{generated()}\n\n{END}{after}"
+    return _put(text, generated(), BEGIN, END)
+
+
+def with_tones(text: str) -> str:
+    """Return the page of the benchmarks with the last figures of the tones put in place."""
+    return _put(text, report.markdown(json.loads(TONES.read_text(encoding="utf-8"))), TONES_BEGIN, TONES_END)
+
+
+def _put(text: str, made: str, begin: str, end: str) -> str:
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}\n\n{made}\n\n{end}{after}"
 
 
 def policy_page() -> str:
@@ -96,6 +111,7 @@ def policy_page() -> str:
 def run() -> None:
     """Write what is generated into README.md and the docs."""
     model_card.PAGE.write_text(model_card.page(), encoding="utf-8")
+    BENCHMARKS.write_text(with_tones(BENCHMARKS.read_text(encoding="utf-8")), encoding="utf-8")
     POLICY.write_text(policy_page(), encoding="utf-8")
     tables.PAGE.write_text(tables.page(tables.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -71,11 +71,28 @@ class Composer:
         How many calls the set has; the scenarios are spread over them by their shares.
     ffmpeg
         Whether codecs that need ffmpeg are among those drawn.
+    asked
+        What is behind every call, where it is not drawn.
+
+    Raises
+    ------
+    ClipsError
+        If the clips do not do.
     """
 
-    def __init__(self, clips: Clips, *, seed: int, calls: int, ffmpeg: bool = False) -> None:
+    def __init__(
+        self,
+        clips: Clips,
+        *,
+        seed: int,
+        calls: int,
+        ffmpeg: bool = False,
+        asked: lines.Background = lines.AS_DRAWN,
+    ) -> None:
         clips.require(NEEDS)
         self.timing = Timing()
+        self._asked = asked
+        lines.backgrounds(self.timing.noises, clips.split, clips.kinds(), asked)
         self._clips = clips
         self._key = (seed, SPLITS.index(clips.split))
         self._codecs = lines.codecs(self.timing.codecs, ffmpeg=ffmpeg)
@@ -95,7 +112,7 @@ class Composer:
         SCENES[name](scene)
         scene.call.fill()
         scene.call.cut(LONGEST_S)
-        sent = lines.over_a_line(scene, self._codecs)
+        sent = lines.over_a_line(scene, self._codecs, self._asked)
         sources = ";".join(sorted({clip.source for clip in scene.used}))
         shown = LATE.get(label, name) if scene.late else name
         row = scene.call.row(f"call-{index:05d}.wav", label, shown, sources, sent.line, "composed")
@@ -111,9 +128,16 @@ class Composer:
 _composer: Composer | None = None  # of this process
 
 
-def _start(clips: Path, split: str, seed: int, calls: int, ffmpeg: bool) -> None:  # noqa: FBT001 - Pool's initargs
+def _start(
+    clips: Path,
+    split: str,
+    seed: int,
+    calls: int,
+    ffmpeg: bool,  # noqa: FBT001 - Pool's initargs
+    asked: lines.Background,
+) -> None:
     global _composer  # noqa: PLW0603 - a worker reads the clips file once
-    _composer = Composer(Clips(clips, split), seed=seed, calls=calls, ffmpeg=ffmpeg)
+    _composer = Composer(Clips(clips, split), seed=seed, calls=calls, ffmpeg=ffmpeg, asked=asked)
 
 
 def _write(out: Path, index: int) -> tuple[dict[str, str], dict[str, Any]]:
@@ -143,7 +167,15 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
 
 
 def compose_set(
-    clips: Path, split: str, *, calls: int, seed: int, out: Path, jobs: int = 1, ffmpeg: bool = False
+    clips: Path,
+    split: str,
+    *,
+    calls: int,
+    seed: int,
+    out: Path,
+    jobs: int = 1,
+    ffmpeg: bool = False,
+    asked: lines.Background = lines.AS_DRAWN,
 ) -> list[dict[str, str]]:
     """Write a set: the calls, `manifest.csv`, `truth.jsonl`, and `composition.json`, which says how it was made.
 
@@ -161,7 +193,7 @@ def compose_set(
     """
     if calls < 1 or jobs < 1 or seed < 0:
         raise FolderError(f"calls={calls} and jobs={jobs} must be 1 or more, seed={seed} 0 or more")
-    start = (clips, split, seed, calls, ffmpeg)
+    start = (clips, split, seed, calls, ffmpeg, asked)
     _start(*start)  # before the folder is touched: whatever is wrong with the clips is said here
     _claim(
         out,
@@ -170,6 +202,8 @@ def compose_set(
             "seed": seed,
             "calls": calls,
             "ffmpeg": ffmpeg,
+            "noises": list(asked.noises),
+            "snr_db": asked.snr_db,
             "clips_sha256": _sha256(clips),
             "timing_sha256": _sha256(FILE),
         },
@@ -199,6 +233,10 @@ def main() -> int:
     parser.add_argument(
         "--ffmpeg", action="store_true", help="draw Speex too, through ffmpeg; other bytes than without"
     )
+    parser.add_argument(
+        "--noise", action="append", default=[], metavar="KIND", help="only this behind the calls; repeatable"
+    )
+    parser.add_argument("--snr-db", type=float, metavar="DB", help="the same for all calls; drawn unless given")
     args = parser.parse_args()
     try:
         rows = compose_set(
@@ -209,6 +247,7 @@ def main() -> int:
             out=args.out,
             jobs=args.jobs,
             ffmpeg=args.ffmpeg,
+            asked=lines.Background(tuple(args.noise), args.snr_db),
         )
     except (ClipsError, FolderError) as error:
         print(f"compose: {error}", file=sys.stderr)

@@ -23,6 +23,25 @@ SHORTEST_VOICE_S: Final = 1.0
 
 
 @dataclass(frozen=True)
+class Background:
+    """What is asked for behind every call of a set, in place of what is drawn.
+
+    Parameters
+    ----------
+    noises
+        Names of kinds of noise, of those that the split may have; all of them unless given.
+    snr_db
+        Noise in the telephone band against active speech; drawn unless given.
+    """
+
+    noises: tuple[str, ...] = ()
+    snr_db: float | None = None
+
+
+AS_DRAWN: Final = Background()
+
+
+@dataclass(frozen=True)
 class Sent:
     """A call as it was sent: over which line, what came out, and where our own voice came back."""
 
@@ -46,13 +65,26 @@ def codecs(kinds: Sequence[Kind], *, ffmpeg: bool) -> list[tuple[str, float]]:
     return [(kind.name, kind.share) for kind in kinds if ffmpeg or kind.name not in outside]
 
 
-def backgrounds(kinds: Sequence[Kind], split: str, clip_kinds: Sequence[str]) -> list[tuple[Kind, float]]:
-    """Return the kinds of noise that a split may have, and has clips for."""
-    return [
+def backgrounds(
+    kinds: Sequence[Kind], split: str, clip_kinds: Sequence[str], asked: Background = AS_DRAWN
+) -> list[tuple[Kind, float]]:
+    """Return the kinds of noise that a split may have, and has clips for, and that are asked for.
+
+    Raises
+    ------
+    ClipsError
+        If one is asked for that the split cannot have.
+    """
+    found = [
         (kind, kind.share)
         for kind in kinds
         if split in kind.splits and (kind.name not in RECORDED or f"noise {kind.name}" in clip_kinds)
     ]
+    names = [kind.name for kind, _ in found]
+    for name in asked.noises:
+        if name not in names:
+            raise ClipsError(f"noise {name!r}: the split {split} has {', '.join(names)}")
+    return [(kind, share) for kind, share in found if not asked.noises or kind.name in asked.noises]
 
 
 def _other_voice(scene: Scene) -> FloatArray:
@@ -71,6 +103,18 @@ def _voices(scene: Scene, size: int) -> FloatArray:
         said = np.concatenate([_other_voice(scene), gap])
         mixed += scene.rng.uniform(0.3, 1.0) * np.resize(np.roll(said, int(scene.rng.integers(said.size))), size)
     return mixed
+
+
+def _company(scene: Scene, size: int) -> FloatArray:
+    """Let one or two speakers talk somewhere in the room, each with pauses of their own."""
+    mixed = np.zeros(size)
+    for _ in range(int(scene.rng.integers(1, 3))):
+        parts, filled = [np.zeros(round(scene.draw("company_pause_s") * RATE_HZ))], 0
+        while filled < size:
+            parts += [_other_voice(scene), np.zeros(round(scene.draw("company_pause_s") * RATE_HZ))]
+            filled = sum(part.size for part in parts)
+        mixed += scene.rng.uniform(0.5, 1.0) * np.concatenate(parts)[:size]
+    return _reverberate(mixed, scene.draw("room_s"), scene.draw("company_room_db"), scene.rng)
 
 
 def _television(scene: Scene, size: int) -> FloatArray:
@@ -103,6 +147,8 @@ def _behind(scene: Scene, kind: Kind, size: int) -> FloatArray:
         return _recorded(scene.clips.speaker(f"noise {kind.name}", scene.rng)[0], size, scene.rng)
     if kind.name == "voices":
         return _voices(scene, size)
+    if kind.name == "company":
+        return _company(scene, size)
     if kind.name == "television":
         return _television(scene, size)
     if kind.name == "tune":
@@ -137,14 +183,16 @@ def _own_voice(scene: Scene, size: int) -> tuple[FloatArray, Span]:
     return track, (start, start + said.size)
 
 
-def draw_line(scene: Scene, codec_shares: Sequence[tuple[str, float]], kind: Kind) -> Line:
+def draw_line(
+    scene: Scene, codec_shares: Sequence[tuple[str, float]], kind: Kind, asked: Background = AS_DRAWN
+) -> Line:
     """Draw a line; `kind` is what is behind the call."""
     rng, chance = scene.rng, scene.chance
     return Line(
         level_db=scene.draw("level_db"),
         codec=draw(codec_shares, rng),
         noise=kind.name,
-        snr_db=scene.draw(kind.law),
+        snr_db=scene.draw(kind.law) if asked.snr_db is None else asked.snr_db,
         tilt_db=scene.draw("tilt_db"),
         hum_hz=float(rng.choice([50.0, 60.0])) if chance("mains") else 0.0,
         hum_db=scene.draw("mains_db"),
@@ -161,11 +209,11 @@ def draw_line(scene: Scene, codec_shares: Sequence[tuple[str, float]], kind: Kin
     )
 
 
-def over_a_line(scene: Scene, codec_shares: Sequence[tuple[str, float]]) -> Sent:
-    """Send a scene over a line drawn by the law."""
+def over_a_line(scene: Scene, codec_shares: Sequence[tuple[str, float]], asked: Background = AS_DRAWN) -> Sent:
+    """Send a scene over a line drawn by the law, but for what is asked for."""
     call, rng = scene.call, scene.rng
-    behind = draw(backgrounds(scene.timing.noises, scene.clips.split, scene.clips.kinds()), rng)
-    line = draw_line(scene, codec_shares, behind)
+    behind = draw(backgrounds(scene.timing.noises, scene.clips.split, scene.clips.kinds(), asked), rng)
+    line = draw_line(scene, codec_shares, behind, asked)
     clean = call.clean
     if scene.chance("room") and call.said:
         spoken = call.spoken

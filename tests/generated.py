@@ -194,7 +194,7 @@ def steady_tone(**changes: Any) -> Tone:
     """A tone of 0.3 s as it is measured in near silence, but for what is changed."""
     place = {"on": 8000, "off": 10_400, "known": 10_800, "freqs_hz": (1000.0,), "steady": True, "n_frames": 17}
     power = {"level_db": -20.0, "clarity": 0.99, "clarity_min": 0.98, "spread_db": 0.1, "second_db": -30.0}
-    course = {"sweep_hz_s": 0.5, "wander_hz": 0.5, "wander_max_hz": 0.5, "gaps": 0.0}
+    course = {"sweep_hz_s": 0.5, "wander_hz": 0.5, "wander_max_hz": 0.5, "gaps": 0.0, "second_wander_hz": 0.0}
     edges = {"attack_frames": 1, "release_frames": 1}
     sides = dict.fromkeys(("rise_db", "fall_db", "rise_near_db", "fall_near_db"), 40.0)
     around = {"share_db": 0.0, "over_noise_db": 40.0, "alone_s": 2.0, "n_notes": 0}

@@ -145,6 +145,20 @@ def test_numbers_that_cannot_be_used_are_a_model_error(changes):
         parse(text_of(content(**changes)))
 
 
+def test_many_tones_at_once_have_the_log_odds_that_each_has_alone():
+    rows = np.array([beeps.measures(some_tone(np.random.default_rng(seed))) for seed in range(50)])
+    found = shipped().log_odds(rows)
+    assert found.tolist() == [float(shipped().log_odds(row[None])[0]) for row in rows]
+    assert len(set(found.tolist())) > 40
+
+
+def test_a_probability_is_worked_out_once():
+    tone = gen.steady_tone(level_db=-20.25)
+    beeps.probability.cache_clear()
+    assert beeps.probability(tone) == beeps.probability(dataclasses.replace(tone)) == shipped().probability(tone)
+    assert beeps.probability.cache_info()[:2] == (1, 1)  # hits, misses
+
+
 def test_the_shipped_trees_are_read_once_and_are_what_their_file_says():
     trees = shipped()
     assert trees is shipped()

@@ -200,6 +200,18 @@ def test_every_kind_of_noise_can_be_made(clips_file: Path) -> None:
         noises.noise("thunder", 100, np.random.default_rng(1))
 
 
+def test_noise_and_its_level_can_be_asked_for(clips_file: Path, tmp_path: Path) -> None:
+    asked = lines.Background(("wind", "television"), 5.0)
+    rows = compose.compose_set(clips_file, "test", calls=12, seed=3, out=tmp_path / "set", asked=asked)
+    assert {row["noise"].partition("+")[0] for row in rows} == {"wind", "television"}
+    assert {row["snr_db"] for row in rows if row["speech_start_s"]} == {"5.0"}
+    noted = json.loads((tmp_path / "set" / compose.MADE_AS).read_text(encoding="utf-8"))
+    assert (noted["noises"], noted["snr_db"]) == (["wind", "television"], 5.0)
+    with pytest.raises(ClipsError, match=r"noise 'wind': the split train has white, "):
+        compose.compose_set(clips_file, "train", calls=1, seed=3, out=tmp_path / "train", asked=asked)
+    assert not (tmp_path / "train").exists()
+
+
 def test_what_comes_before_the_first_word_does_not_know_the_label(clips_file: Path) -> None:
     names = ("hello", "personal", "sit", "short_greeting")
     for seed in range(12):

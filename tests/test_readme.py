@@ -32,6 +32,11 @@ def test_a_page_without_a_place_for_a_table_is_an_error():
         tables.page("nothing")
 
 
+def test_the_figures_of_the_tones_are_those_of_the_last_run():
+    page = readme.BENCHMARKS.read_text(encoding="utf-8")
+    assert readme.with_tones(page) == page, "run: python -m benchmarks readme"
+
+
 def test_there_are_two_commands_for_a_fresh_machine():
     section = TEXT.split("## Two commands")[1].split("\n## ")[0]
     assert len(re.findall(r"^```sh\n", section, re.MULTILINE)) == 2

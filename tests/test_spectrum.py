@@ -222,6 +222,13 @@ def test_where_nothing_was_heard_before_the_facts_for_tones_are_the_plain_ones()
     np.testing.assert_allclose(facts.tonal.clarity, facts.clarity, rtol=1e-5)
 
 
+def test_where_less_is_left_than_the_noise_would_leave_nothing_is_clear():
+    rng = np.random.default_rng(6)
+    word, after = gen.noise(rng, 0.128, -20.0), gen.noise(rng, 0.1, -45.0)
+    facts = gen.facts_of(np.concatenate([word, after]))
+    assert (facts.tonal.clarity[9:12] < 0.5).all()  # of what the word would leave
+
+
 def test_digital_silence_teaches_nothing_about_the_noise():
     noise = gen.noise(np.random.default_rng(5), 1.0, -40.0)
     late = gen.facts_of(np.concatenate([gen.silence(2.0), noise]))

@@ -315,6 +315,36 @@ def test_what_is_too_quiet_or_too_mixed_is_no_tone(weak):
     assert tracker.finish(30) is None
 
 
+@pytest.mark.parametrize("under_db", [12.0, 18.0])
+def test_what_led_to_a_tone_far_weaker_is_no_part_of_it(under_db):
+    before = gen.tone([1000.0], 0.16, LEVEL_DB - under_db)
+    samples = in_noise(2, 0.5, np.concatenate([before, gen.tone([1000.0], 0.3, LEVEL_DB)]), noise_db=-60)
+    tone = assert_in_place(gen.tones_of(samples), 0.66, 0.3)
+    assert tone.spread_db < 0.5
+    assert tone.rise_db == pytest.approx(under_db, abs=1)
+
+
+def test_where_another_peak_is_now_and_then_stronger_a_tone_keeps_its_place():
+    tracker = ToneTracker()
+    for index in range(20):
+        peaks = {"peak_hz": 1318.0, "second_hz": 700.0 + 30 * index}
+        if index % 3 == 2:
+            peaks = {"peak_hz": 2114.0, "second_hz": 1319.0}
+        tracker.step(index, **steady_facts(**peaks, peak_share=0.5, pair_share=0.8, clarity=0.8))
+    tone = tracker.finish(20)
+    assert tone.freqs_hz == (1318.0,)
+    assert tone.wander_max_hz < 1
+
+
+@pytest.mark.parametrize(("moved_hz", "stays"), [(0.0, True), (40.0, False)])
+def test_two_tones_that_beat_stay_whichever_of_them_is_the_peak_more_often(moved_hz, stays):
+    tracker = ToneTracker()
+    for index in range(60):
+        is_low = index % 5 < 3 if index < 30 else index % 5 < 1
+        tracker.step(index, **steady_facts(peak_hz=(351.0 if is_low else 439.0) + moved_hz * (index >= 30)))
+    assert tracker.finish(60).steady == stays
+
+
 @pytest.mark.parametrize("covered", range(0, 257, 16))
 def test_the_level_of_a_frame_says_how_much_of_it_a_tone_fills(covered):
     window = np.hanning(257)[:256]

@@ -20,18 +20,20 @@ from amd.cadence import Cadence
 from amd.events import Cause, Party
 from amd.evidence import NAMES
 from amd.framing import HOP_SAMPLES, frame_end_sample
+from amd.models import content_of
 from amd.policy import Policy
 from amd.training.listening import Recorded, Said
 from amd.training.replay import decide
+from amd.trees import Trees
 from benchmarks.peers import activity
 from benchmarks.peers.activity import Mask
 from benchmarks.peers.asterisk import PeerVerdict
 from benchmarks.peers.cadence import known_times_s
-from benchmarks.peers.trees import Trees, parse
 
 Floats = npt.NDArray[np.float64]
 
 SHIPPED: Final = Path(__file__).with_name("timing-1.json")
+FORMAT: Final = "amd peer trees 1"
 TICK_FRAMES: Final = 6
 """Asked every 96 ms, as `amd` is."""
 LAG_S: Final = HOP_SAMPLES / RATE_HZ
@@ -146,9 +148,11 @@ def probabilities(trees: Trees, rows: Floats) -> Floats:
 @cache
 def shipped() -> tuple[Trees, Policy]:
     """Return the trees that were fitted, and the stopping rule that was chosen for them."""
-    trees = parse(SHIPPED.read_text(encoding="utf-8"), MEASURES)
-    human, machine, gap_s = (float(trees.extra["policy"][name]) for name in POLICY_FIELDS)
-    return trees, Policy(human_probability_min=human, machine_probability_min=machine, human_gap_min_s=gap_s)
+    content = content_of(SHIPPED.read_text(encoding="utf-8"), FORMAT)
+    human, machine, gap_s = (float(content["policy"][name]) for name in POLICY_FIELDS)
+    return Trees.of(content, MEASURES), Policy(
+        human_probability_min=human, machine_probability_min=machine, human_gap_min_s=gap_s
+    )
 
 
 def judge(samples: Samples) -> PeerVerdict:

@@ -29,14 +29,18 @@ from benchmarks.tones import line, signals
 from benchmarks.tones.judge import HOLDING_TONES, PHONE_SKIP_S
 from benchmarks.tones.line import Floats
 
+KINDS: Final = (*signals.BEEP_KINDS, "two-tone", "network")
+LINES: Final = (*line.CODECS, "gsm")
+"""What beeps are missed in most counts twice; the network's tones are generated as beeps are."""
 BEEPS_A_TASK: Final = 40
 CLIPS_A_TASK: Final = 60
 CLIP_LINES: Final = ("none", "ulaw", "gsm", "g726", "opus8")
 SNRS_DB: Final = (8.0, 40.0)
-NOISY_SNRS_DB: Final = (8.0, 14.0)
+NOISY_SNRS_DB: Final = (9.0, 14.0)
 NOISY_SHARE: Final = 0.4
 SHORT_S: Final = 0.16
 SHORT_SHARE: Final = 0.4
+SOFT_MIN_S: Final = 0.25
 TANDEM_SHARE: Final = 0.15
 """More of what is hard: short beeps, much noise, two codecs one after the other."""
 SNR_CLEAN_SHARE: Final = 0.2
@@ -202,11 +206,11 @@ def composed_rows(folder: Path) -> list[dict[str, Any]]:
 
 def _call(rng: np.random.Generator, clips: Sequence[Clip]) -> tuple[Floats, list[tuple[int, int]], str]:
     """A beep with what comes before and after it, behind noise; and where it lies."""
-    kind = str(rng.choice(signals.BEEP_KINDS))
-    made, spans_s, _ = signals.beep(kind, rng)
-    if rng.random() < SHORT_SHARE:
+    kind = str(rng.choice(KINDS))
+    made, spans_s = _generated(kind, rng)
+    if kind != "network" and rng.random() < SHORT_SHARE:
         while spans_s[0][1] - spans_s[0][0] > SHORT_S:
-            made, spans_s, _ = signals.beep(kind, rng)
+            made, spans_s = _generated(kind, rng)
     made = _soften(made, spans_s, rng)
     level_db = float(rng.uniform(*LEVELS_DB))
     lead = np.zeros(round(rng.uniform(0.3, 1.0) * RATE_HZ))
@@ -225,11 +229,24 @@ def _call(rng: np.random.Generator, clips: Sequence[Clip]) -> tuple[Floats, list
     return clean + line.gain_of(level_db - snr_db) * behind, spans, kind
 
 
+def _generated(kind: str, rng: np.random.Generator) -> tuple[Floats, Sequence[tuple[float, float]]]:
+    """A beep, or one tone of the network's that is not modulated (a voice's may be); and where it lies in it."""
+    if kind != "network":
+        made, spans_s, _ = signals.beep(kind, rng)
+        return made, spans_s
+    rows = [row for row in signals.CADENCES if not row[3]]
+    _, _, freqs_hz, _, times_ms = rows[int(rng.integers(len(rows)))]
+    length_s = float(rng.choice(times_ms[::2])) / 1000
+    return signals.tone(freqs_hz, length_s), [(0.0, length_s)]
+
+
 def _soften(made: Floats, spans_s: Sequence[tuple[float, float]], rng: np.random.Generator) -> Floats:
-    """Some beeps ring out like a bell, or have edges of up to 40 ms."""
+    """Some beeps ring out like a bell, or have edges of up to 40 ms; short ones that did would be vowels."""
     draw, out = rng.random(), made.copy()
     for on_s, off_s in spans_s:
         on, off = round(on_s * RATE_HZ), round(off_s * RATE_HZ)
+        if off_s - on_s < SOFT_MIN_S:
+            continue
         shape = np.ones(off - on)
         if draw < 0.1:
             shape = np.exp(-np.linspace(0, rng.uniform(0.5, 2.5), off - on))
@@ -269,12 +286,13 @@ def gather(folder: Path, calls: Path | None, *, seed: int, n_tasks: int) -> list
     speech = [clip for clip in clips if clip.kind not in ("music",)]
     batches = [clips[at : at + CLIPS_A_TASK] for at in range(0, len(clips), CLIPS_A_TASK)]
     codecs = [codec for codec in ("none", *line.available_codecs()) if codec in CLIP_LINES]
-    quiet = [(batch, codecs[index % len(codecs)]) for index, batch in enumerate(batches)]
+    quiet = [(batch, codec) for codec in codecs for batch in batches]
     music = [clip for clip in clips if clip.kind == "music"]
     quiet += [(music, codec) for codec in ("none", *line.available_codecs())]
     rows = [] if calls is None else composed_rows(calls)
     whole = [(calls, rows[at : at + CALLS_A_TASK]) for at in range(0, len(rows), CALLS_A_TASK)]
-    loud = [(seed, index, codec, speech) for index in range(n_tasks) for codec in line.available_codecs()]
+    able = [codec for codec in LINES if codec in line.available_codecs()]
+    loud = [(seed + at, index, codec, speech) for index in range(n_tasks) for at, codec in enumerate(able)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         parts = [*pool.map(negatives, quiet), *pool.map(positives, loud), *pool.map(composed, whole)]

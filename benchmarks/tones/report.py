@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amd.evaluation.scores import quantiles, wilson
+from benchmarks.tones import line, signals
 from benchmarks.tones.judge import SYSTEMS, Outcome, Quiet, poisson_upper_per_h
 from benchmarks.tones.suite import FAMILIES
 
@@ -228,3 +229,39 @@ def _text(one: dict[str, Any]) -> str:
 
 def _rate(one: dict[str, Any]) -> str:
     return f"{one['per_hour']:.2f} ({one['n']}; below {one['upper_95_per_hour']:.2f})"
+
+
+SHOWN: Final = (
+    ("target", ("at least 15 dB", "at least 10 dB"), ""),
+    ("codec, at least 10 dB", line.CODECS, ", at least 10 dB"),
+    ("length, at least 10 dB", ("70-100 ms", "100-150 ms"), ", at least 10 dB"),
+    ("kind, at least 10 dB", signals.BEEP_KINDS, ", at least 10 dB"),
+    ("snr", ("6 dB", "clean"), ""),
+)
+"""Rows of the table in the docs: sections of the recall, which of their rows, what makes their names clear."""
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Return the figures that the docs show, as Markdown."""
+    title = f"{TITLE}: {found['n_beeps']} beeps, {found['n_other_signals']} other signals; seed {found['seed']}"
+    lines = [f"**{title}**", "", f"| beeps found | {' | '.join(SYSTEMS)} |", "| --- | --- | --- | --- |"]
+    for section, names, more in SHOWN:
+        for name in names:
+            cells = (_text(found["recall"][system][section][name]) for system in SYSTEMS)
+            lines.append(f"| {name}{more} | {' | '.join(cells)} |")
+    lines += ["", f"| timing, p50 / p95 | {' | '.join(SYSTEMS)} |", "| --- | --- | --- | --- |"]
+    for name in found["timing"]["amd"]:
+        timed = [found["timing"][system][name] for system in SYSTEMS]
+        lines.append(f"| {name} | " + " | ".join(f"{one['p50']:.1f} / {one['p95']:.1f}" for one in timed) + " |")
+    lines += ["", "| other signals, at least 10 dB | amd |", "| --- | --- |"]
+    lines += [f"| {family} | {_text(one['all'])} |" for family, one in found["signals"].items()]
+    lines += [
+        "",
+        f"| false beeps an hour (upper 95 % bound), in | {' | '.join(SYSTEMS)} |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, one in found["false_beeps"]["amd"].items():
+        rates = (found["false_beeps"][system].get(name) for system in SYSTEMS)
+        cells = ("" if rate is None else _rate(rate) for rate in rates)
+        lines.append(f"| {name}, {one['hours']:.2f} h | {' | '.join(cells)} |")
+    return "\n".join(lines)

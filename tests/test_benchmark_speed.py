@@ -111,9 +111,9 @@ def test_all_writes_the_figures_of_each_benchmark(few, tmp_path, monkeypatch, ca
     monkeypatch.setattr(command_line.tones, "run", lambda **given: asked.append(given))
     argv = ["benchmarks", "all", str(few), "--peers", "none", "--out", str(tmp_path), "--jobs", "1", "--seed", "9"]
     monkeypatch.setattr("sys.argv", argv)
-    monkeypatch.setattr(speed, "ROUNDS", 1)
+    monkeypatch.setattr(speed, "SAMPLES", few)
     command_line.main()
     capsys.readouterr()
     assert json.loads((tmp_path / "accuracy-few.json").read_text())["sets"][0]["calls"] == 4
-    assert json.loads((tmp_path / "speed.json").read_text())["set"] == "samples"
+    assert json.loads((tmp_path / "speed.json").read_text())["set"] == "few"
     assert asked == [{"seed": 9, "out": tmp_path / "tones.json", "quick": False, "clips": None}]

@@ -334,24 +334,22 @@ def test_in_a_browser_the_keyboard_reaches_what_moves_or_opens(made, driver):
     from selenium.webdriver.common.keys import Keys
 
     show(driver, made[0].as_uri(), "phone", "light")
-    reached = []
+    reached, lefts_px = [], []
     while len(reached) < 2 or reached[-1] not in ("A skip", "BODY "):
         ActionChains(driver).send_keys(Keys.TAB).perform()
-        reached.append(
-            driver.execute_script(
-                "const one = document.activeElement; return one.tagName + ' ' + (one.className || one.hash || '')"
-            )
+        name, left_px = driver.execute_script(
+            "const one = document.activeElement;"
+            "return [one.tagName + ' ' + (one.className || one.hash || ''), one.getBoundingClientRect().left]"
         )
+        reached.append(name)
+        lefts_px.append(left_px)
     assert reached[0] == "A skip"
     assert "A #rules" in reached
     assert any(one.startswith("SUMMARY") for one in reached)
     n_regions = driver.execute_script("return document.querySelectorAll('.scroll').length")
     assert reached.count("DIV scroll") == n_regions
     assert n_regions >= 5
-    visible = driver.execute_script(
-        "const one = document.querySelector('.skip'); one.focus(); return one.getBoundingClientRect().left"
-    )
-    assert visible >= 0
+    assert min(lefts_px) >= 0  # the way past the contents is seen when it is reached
 
 
 def test_in_a_browser_the_set_s_own_words_run_nothing(tmp_path, driver):

@@ -23,6 +23,7 @@ from amd.errors import (
     ModelError,
     PolicyError,
     RecordingError,
+    VocabularyError,
 )
 from amd.events import (
     Cause,
@@ -76,6 +77,7 @@ __all__ = [
     "Trace",
     "Until",
     "Verdict",
+    "VocabularyError",
     "Weight",
     "preset",
     "to_dict",

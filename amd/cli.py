@@ -1,4 +1,4 @@
-"""The command line: ``amd classify``, ``amd explain``, ``amd evaluate``. Results on stdout, all else on stderr."""
+"""The command line: ``amd classify``, ``amd explain``, ... Results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-import soundfile
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 import amd
 from amd.audio import RATE_HZ, Encoding, check_rate
+from amd.commands import compare, evaluate, label
+from amd.commands.terminal import (
+    INTERRUPTED,
+    OK,
+    SOME_FAILED,
+    add_policy_options,
+    model_of,
+    policy_of,
+    positive,
+    print_tables,
+    progress,
+    say,
+)
 from amd.drawing import draw_call
 from amd.errors import AmdError, ManifestError
-from amd.evaluation.run import judge_set, per_call_csv, summarise
-from amd.evaluation.text import calls_table, card_table, labeled_table, report, title
-from amd.model import Model, load, save, shipped
-from amd.policy import PRESETS, Policy, Until, preset
-from amd.recordings import Failure, Reading, Result, classify_many, trace
-from amd.sources import RAW_SUFFIXES
-
-OK: Final = 0
-SOME_FAILED: Final = 1
-USAGE: Final = 2
-INTERRUPTED: Final = 130
+from amd.evaluation.text import calls_table, card_table
+from amd.model import save
+from amd.policy import Until
+from amd.recordings import Failure, Reading, Result, classify_many, recordings_in, trace
 
 ENCODINGS: Final = {**{str(encoding): encoding for encoding in Encoding}, "slin": Encoding.PCM16}
-PROGRESS_MIN_FILES: Final = 20
 CSV_FIELDS: Final = (
     "file",
     "party",
@@ -57,17 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
     except AmdError as error:
-        _say(f"amd: {error}")
+        say(f"amd: {error}")
         return SOME_FAILED
     except KeyboardInterrupt:
-        _say("amd: interrupted")
+        say("amd: interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output went away: nothing is left to say
         _drop_output()
         return OK
     except OSError as error:  # a full disk, a folder that is not there
         _drop_output()
-        _say(f"amd: could not write{f' {error.filename}' if error.filename else ''}: {error.strerror}")
+        say(f"amd: could not write{f' {error.filename}' if error.filename else ''}: {error.strerror}")
         return SOME_FAILED
     return status
 
@@ -112,19 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_reading_options(explain)
     explain.set_defaults(run=_explain)
 
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="score a labeled set",
-        description="Judge a folder of labeled recordings (manifest.csv with file,label) and print the scores.",
-    )
-    evaluate.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv")
-    _add_policy_options(evaluate)
-    evaluate.add_argument("--calls", action="store_true", help="print the verdict of every call as well")
-    evaluate.add_argument(
-        "--out", type=Path, default=Path("amd-calls.csv"), help="per-call CSV (default: amd-calls.csv)"
-    )
-    evaluate.add_argument("--jobs", type=_positive, help="worker processes (default: all cores)")
-    evaluate.set_defaults(run=_evaluate)
+    for command in (evaluate, compare, label):
+        command.add(commands)
 
     train = commands.add_parser(
         "train",
@@ -135,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv")
     train.add_argument("--out", type=Path, required=True, metavar="MODEL", help="the file to write")
     train.add_argument("--name", default="mine", help="what verdicts and reports call the model (default: mine)")
-    train.add_argument("--folds", type=_positive, default=3, metavar="N", help="of speakers (default: 3)")
+    train.add_argument("--folds", type=positive, default=3, metavar="N", help="of speakers (default: 3)")
     train.add_argument(
         "--held-out",
         type=Path,
@@ -144,32 +134,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SET",
         help="choose calibration and rule on this set of other speakers, in place of folds",
     )
-    train.add_argument("--calls", type=_positive, metavar="N", help="the first N of each set (default: all)")
+    train.add_argument("--calls", type=positive, metavar="N", help="the first N of each set (default: all)")
     train.add_argument(
-        "--rule-calls", type=_positive, default=6000, metavar="N", help="to choose the rule on (default: 6000)"
+        "--rule-calls", type=positive, default=6000, metavar="N", help="to choose the rule on (default: 6000)"
     )
-    train.add_argument("--epochs", type=_positive, default=12, metavar="N", help="default: 12")
-    train.add_argument("--units", type=_positive, default=96, metavar="N", help="of the network (default: 96)")
+    train.add_argument("--epochs", type=positive, default=12, metavar="N", help="default: 12")
+    train.add_argument("--units", type=positive, default=96, metavar="N", help="of the network (default: 96)")
     train.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
-    train.add_argument("--jobs", type=_positive, help="worker processes (default: all cores)")
+    train.add_argument("--jobs", type=positive, help="worker processes (default: all cores)")
     train.set_defaults(run=_train)
     return parser
 
 
-def _add_policy_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="one that `amd train` made (default: the shipped)"
-    )
-    parser.add_argument("--policy", choices=tuple(PRESETS), default="balanced", help="default: balanced")
-    parser.add_argument(
-        "--early-media",
-        action="store_true",
-        help="the audio starts before the answer: waits count from where ringback stops",
-    )
-
-
 def _add_reading_options(parser: argparse.ArgumentParser) -> None:
-    _add_policy_options(parser)
+    add_policy_options(parser)
     parser.add_argument("--encoding", choices=tuple(ENCODINGS), help="the files are headerless, of this encoding")
     parser.add_argument(
         "--rate", type=_rate, default=RATE_HZ, metavar="HZ", help="of headerless files (default: 8000)"
@@ -192,23 +170,9 @@ def _channel(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} must be 1 or more")
-    return int(text)
-
-
-def _model(options: argparse.Namespace) -> Model:
-    return load(options.model) if options.model else shipped()
-
-
-def _policy(options: argparse.Namespace, model: Model) -> Policy:
-    return dataclasses.replace(preset(options.policy, model), early_media=options.early_media)
-
-
 def _reading(options: argparse.Namespace) -> Reading:
-    model = _model(options)
-    policy = _policy(options, model)
+    model = model_of(options)
+    policy = policy_of(options, model)
     if getattr(options, "until", None):
         policy = dataclasses.replace(policy, until=Until(options.until))
     encoding = ENCODINGS[options.encoding] if options.encoding else None
@@ -219,9 +183,9 @@ def _classify(options: argparse.Namespace) -> int:
     paths, missing = _expand(options.paths, headerless=options.encoding is not None)
     failures = list(missing)
     results: list[Result] = []
-    with _progress(len(paths)) as told:
+    with progress(len(paths)) as told:
         for outcome in classify_many(paths, _reading(options)):
-            told(outcome)
+            told()
             if isinstance(outcome, Failure):
                 failures.append(outcome)
             elif options.format == "jsonl":
@@ -230,13 +194,13 @@ def _classify(options: argparse.Namespace) -> int:
                 results.append(outcome)
             if isinstance(outcome, Result):
                 for note in outcome.notes:
-                    _say(f"amd: note: {outcome.file} {note}")
+                    say(f"amd: note: {outcome.file} {note}")
     if options.format == "csv":
         writer = csv.DictWriter(sys.stdout, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(result.to_dict() for result in results)
     elif options.format == "table" and results:
-        _print(calls_table(results))
+        print_tables(calls_table(results))
     return _tell_failures(failures)
 
 
@@ -245,25 +209,8 @@ def _explain(options: argparse.Namespace) -> int:
     out = options.out or Path(Path(options.path).stem + ".png")
     title_text = Path(options.path).name
     draw_call(samples, result.events, traces, result.verdict, title=title_text, out=out)
-    _say(f"amd: wrote {out}")
+    say(f"amd: wrote {out}")
     return OK
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    model = _model(options)
-    with _progress(PROGRESS_MIN_FILES) as told:
-        judged, failures = judge_set(
-            options.set, _policy(options, model), model=model, jobs=options.jobs, told=told
-        )
-    if judged:
-        summary = summarise(judged)
-        heading = title(summary, str(options.set), options.policy, model.version)
-        if options.calls:
-            _print(labeled_table(judged), "")
-        _print(report(summary, heading))
-        options.out.write_text(per_call_csv(judged), encoding="utf-8")
-        _say(f"amd: wrote {options.out}")
-    return _tell_failures(failures)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -282,10 +229,10 @@ def _train(options: argparse.Namespace) -> int:
         n_rule_calls=options.rule_calls,
         jobs=options.jobs or os.cpu_count() or 1,
     )
-    model = fitting.train(options.sets, plan, held_out=options.held_out, told=_say)
+    model = fitting.train(options.sets, plan, held_out=options.held_out, told=say)
     save(model, options.out)
-    _print(card_table(model))
-    _say(f"amd: wrote {options.out}")
+    print_tables(card_table(model))
+    say(f"amd: wrote {options.out}")
     return OK
 
 
@@ -299,7 +246,7 @@ def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[
         if not named:
             missing.append(Failure(file=text, reason=f"{text}: no file matches"))
         for name in named:
-            found = _recordings_in(Path(name), headerless=headerless) if Path(name).is_dir() else [name]
+            found = recordings_in(Path(name), headerless=headerless) if Path(name).is_dir() else [name]
             if not found:
                 missing.append(Failure(file=name, reason=f"{name}: the folder holds no recordings"))
             for file in found:
@@ -307,38 +254,7 @@ def _expand(given: Sequence[str], *, headerless: bool) -> tuple[list[str], list[
     return list(paths.values()), missing
 
 
-def _recordings_in(folder: Path, *, headerless: bool) -> list[str]:
-    """Every recording below a folder; all its files when the user says that they are headerless."""
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return [str(file) for file in files if headerless or file.suffix.lower() in suffixes]
-
-
 def _tell_failures(failures: Sequence[Failure]) -> int:
     for failure in failures:
-        _say(f"amd: could not read {failure.reason}")
+        say(f"amd: could not read {failure.reason}")
     return SOME_FAILED if failures else OK
-
-
-@contextmanager
-def _progress(n_files: int) -> Iterator[Callable[[Result | Failure], None]]:
-    """A bar on stderr for long work, when a person watches."""
-    if n_files < PROGRESS_MIN_FILES or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("judging", total=n_files)
-        yield lambda _: progress.advance(task)
-
-
-def _print(*tables: RenderableType) -> None:
-    """Write tables to stdout, never cut short: a terminal that is too narrow wraps them."""
-    console = Console(width=10_000)
-    with console.capture() as captured:
-        console.print(*tables, sep="\n")
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 -- stderr is for people

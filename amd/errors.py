@@ -17,6 +17,10 @@ class ManifestError(AmdError, ValueError):
     """A labeled set whose manifest cannot be used; the message names the row."""
 
 
+class VocabularyError(AmdError, ValueError):
+    """A verdict in a name that no known system uses."""
+
+
 class ModelError(AmdError, ValueError):
     """A model file that does not fit this version: wrong format, checksum or feature names."""
 

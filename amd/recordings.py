@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,10 +21,10 @@ from amd.errors import AmdError, AudioError, RecordingError
 from amd.events import Cause, Event, Party, SubState, Verdict, to_dict
 from amd.model import Model
 from amd.policy import PRESETS, Policy, Until
-from amd.sources import open_source, reason
+from amd.sources import RAW_SUFFIXES, open_source, reason
+from amd.workers import POOL_MIN_THINGS, spread
 
-POOL_MIN_FILES: Final = 24
-"""Fewer files are judged sooner than worker processes start."""
+POOL_MIN_FILES: Final = POOL_MIN_THINGS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +104,13 @@ class Failure:
 
     file: str
     reason: str
+
+
+def recordings_in(folder: Path, *, headerless: bool = False) -> list[str]:
+    """Every recording below a folder; all its files when the user says that they are headerless."""
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | set(RAW_SUFFIXES) | {".aif"}
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [str(file) for file in files if headerless or file.suffix.lower() in suffixes]
 
 
 def classify(path: str | os.PathLike[str], reading: Reading = Reading()) -> Result:
@@ -201,16 +206,11 @@ def classify_many(
     jobs : int, optional
         Worker processes; as many as cores unless given. Few files are judged in this process.
     """
-    listed = list(paths)
-    jobs = jobs or os.cpu_count() or 1
-    if jobs == 1 or len(listed) < POOL_MIN_FILES:
-        yield from map(_classify_or_fail, listed, itertools.repeat(reading))
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_classify_or_fail, listed, itertools.repeat(reading), chunksize=4)
+    yield from spread(partial(classify_or_fail, reading), paths, jobs=jobs)
 
 
-def _classify_or_fail(path: str, reading: Reading) -> Result | Failure:
+def classify_or_fail(reading: Reading, path: str) -> Result | Failure:
+    """Judge one recording; what cannot be read is a `Failure`."""
     try:
         return classify(path, reading)
     except AmdError as error:

@@ -6,10 +6,12 @@ is hung up on as a machine because a vocabulary is small.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from amd.errors import VocabularyError
 from amd.events import SUB_STATES, Cause, Party, SubState, Verdict
 
 State = tuple[Party, SubState | None]
@@ -137,3 +139,64 @@ def asterisk(verdict: Verdict) -> AsteriskResult:
         Party.UNSURE: f"TOOLONG-{known_ms}",
     }[verdict.party]
     return AsteriskResult(amdstatus=_AMDSTATUS[verdict.party], amdcause=cause)
+
+
+_TWILIO_NAMES: Final[dict[str, Party]] = {
+    **{name: party for party, name in _TWILIO.items() if party in (Party.HUMAN, Party.MACHINE, Party.FAX)},
+    **dict.fromkeys(_TWILIO_ENDED.values(), Party.MACHINE),
+    "unknown": Party.UNSURE,
+}
+_ASTERISK_NAMES: Final[dict[str, Party]] = {
+    "HUMAN": Party.HUMAN,
+    "MACHINE": Party.MACHINE,
+    "NOTSURE": Party.UNSURE,
+    "HANGUP": Party.UNSURE,
+}
+_CONNECT_NAMES: Final[dict[str, Party]] = {
+    "HUMAN_ANSWERED": Party.HUMAN,
+    "VOICEMAIL_BEEP": Party.MACHINE,
+    "VOICEMAIL_NO_BEEP": Party.MACHINE,
+    "SIT_TONE_BUSY": Party.NETWORK,
+    "SIT_TONE_INVALID_NUMBER": Party.NETWORK,
+    "SIT_TONE_DETECTED": Party.NETWORK,
+    "FAX_MACHINE_DETECTED": Party.FAX,
+    "AMD_UNANSWERED": Party.NETWORK,
+    "AMD_UNRESOLVED": Party.UNSURE,
+    "AMD_NOT_APPLICABLE": Party.UNSURE,
+    "AMD_ERROR": Party.UNSURE,
+}
+NAMES: Final[dict[str, Party]] = {
+    **{str(party): party for party in Party},
+    **_TWILIO_NAMES,
+    **_ASTERISK_NAMES,
+    **_CONNECT_NAMES,
+}
+"""What every name that we know means, whichever system says it: no name means two things."""
+
+
+def party_of(name: str, names: Mapping[str, Party] = NAMES) -> Party:
+    """Party that another system's verdict names.
+
+    Parameters
+    ----------
+    name : str
+        As Twilio, Asterisk, Amazon Connect or this package writes it.
+    names : mapping of str to Party, optional
+        Other names.
+
+    Raises
+    ------
+    VocabularyError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> party_of("machine_end_beep"), party_of("NOTSURE"), party_of("live", {"live": Party.HUMAN})
+    (<Party.MACHINE: 'machine'>, <Party.UNSURE: 'unsure'>, <Party.HUMAN: 'human'>)
+    """
+    try:
+        return names[name.strip()]
+    except KeyError:
+        raise VocabularyError(
+            f"verdict {name!r} is no name of Twilio, Asterisk, Amazon Connect or amd: say what it means"
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from benchmarks import (
     accuracy,
@@ -15,10 +16,13 @@ from benchmarks import (
     probe,
     readme,
     speech_activity,
+    speed,
     tones,
 )
 from benchmarks.systems import PEERS
 from benchmarks.tones import fit
+
+RESULTS: Final = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -38,6 +42,18 @@ def main() -> None:
     errors.set_defaults(run=lambda options: gallery.run(options.set, options.out, jobs=options.jobs))
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
+    timing = commands.add_parser("speed", help="CPU time of amd and the peers, as ratios, on one core")
+    timing.add_argument(
+        "set", nargs="?", type=Path, default=speed.SAMPLES, metavar="SET", help="default: the samples"
+    )
+    timing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    timing.set_defaults(run=lambda options: speed.run(options.set, out=options.out))
+    everything = commands.add_parser(
+        "all", help="accuracy, tones and speed, their figures into benchmarks/results"
+    )
+    _add_sets(everything)
+    everything.add_argument("--seed", type=int, default=1, metavar="N", help="of the tones (default 1)")
+    everything.set_defaults(run=_run_all)
     beeps = commands.add_parser("tones", help="score amd and the peers on generated tones")
     beeps.add_argument("--seed", type=int, default=1, metavar="N", help="of the suite (default 1)")
     beeps.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -65,14 +81,32 @@ def main() -> None:
     options.run(options)
 
 
+def _run_all(options: argparse.Namespace) -> None:
+    """Run what has figures in ``benchmarks/results``, or in the folder that ``--out`` names."""
+    folder: Path = options.out or RESULTS
+    name = "-".join(one.name for one in options.sets)
+    out = folder / f"accuracy-{name}.json"
+    accuracy.run(options.sets, peers=options.peers, out=out, sliced=False, jobs=options.jobs)
+    tones.run(seed=options.seed, out=folder / "tones.json", quick=False, clips=None)
+    speed.run(speed.SAMPLES, out=folder / "speed.json")
+
+
 def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the commands that are about verdicts."""
     scoring = commands.add_parser("accuracy", help="score every policy and the peers on labeled sets")
     _add_sets(scoring)
     scoring.add_argument("--slices", action="store_true", help="print the parts of the set too")
+    scoring.add_argument(
+        "--verdicts", type=Path, metavar="FOLDER", help="write every verdict, a table a system, for `amd compare`"
+    )
     scoring.set_defaults(
         run=lambda options: accuracy.run(
-            options.sets, peers=options.peers, out=options.out, sliced=options.slices, jobs=options.jobs
+            options.sets,
+            peers=options.peers,
+            out=options.out,
+            sliced=options.slices,
+            jobs=options.jobs,
+            verdicts=options.verdicts,
         )
     )
     sweeping = commands.add_parser("curve", help="replay stopping rules on labeled sets: errors against delay")

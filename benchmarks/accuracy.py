@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -107,8 +109,26 @@ def run(
     out: Path | None = None,
     sliced: bool = False,
     jobs: int | None = None,
+    verdicts: Path | None = None,
 ) -> None:
-    """Print one row a system, parts of the set if asked to, and write all of it as JSON if asked to."""
+    """Print one row a system, parts of the set if asked to, and write all of it as JSON if asked to.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Sets, which count as one.
+    peers : str
+        As `benchmarks.systems.chosen` takes it.
+    out : Path, optional
+        JSON file to write.
+    sliced : bool
+        Print parts too.
+    jobs : int, optional
+    verdicts : Path, optional
+        Folder for one table a system, for ``amd compare`` and ``amd evaluate --beside``; of one set only.
+    """
+    if verdicts is not None and len(folders) > 1:
+        raise SystemExit("--verdicts is of one set: two sets have files of the same name")
     sets, systems_here = read_sets(folders), systems.chosen(peers)
     scored = score(sets, systems_here, jobs=jobs)
     found = {name: figures(ones) for name, ones in scored.items()}
@@ -121,6 +141,8 @@ def run(
     if sliced:
         for kind, by_name in parts.items():
             console.print("", parts_table(f"{SLICED}, by {kind}", by_name))
+    if verdicts is not None:
+        write_verdicts(scored, verdicts)
     if out is not None:
         data = {
             "command": "python -m benchmarks accuracy",
@@ -131,6 +153,22 @@ def run(
             "slices": {kind: {name: as_data(one) for name, one in ones.items()} for kind, ones in parts.items()},
         }
         out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+VERDICT_FIELDS: Final = ("file", "label", "party", "known_s", "speech_start_s", "greeting_end_s")
+
+
+def write_verdicts(scored: Mapping[str, Sequence[Scored]], folder: Path) -> None:
+    """Write the verdicts of each system as CSV."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ones in scored.items():
+        slug = "-".join(re.findall(r"[a-z0-9]+", name.lower().replace("'", "")))
+        with (folder / f"{slug}.csv").open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(VERDICT_FIELDS)
+            for one in ones:
+                times_s = (one.call.times_s.get(field, "") for field in VERDICT_FIELDS[4:])
+                writer.writerow([one.call.file, one.call.label, one.party, round(one.known_s, 4), *times_s])
 
 
 def models() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from amd.evaluation.run import Judged, Summary, judge_set, summarise
 from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
-from benchmarks import model_card
+from benchmarks import model_card, tables
 from benchmarks.tones import report
 
 ROOT: Final = Path(__file__).parents[1]
@@ -113,4 +113,5 @@ def run() -> None:
     model_card.PAGE.write_text(model_card.page(), encoding="utf-8")
     BENCHMARKS.write_text(with_tones(BENCHMARKS.read_text(encoding="utf-8")), encoding="utf-8")
     POLICY.write_text(policy_page(), encoding="utf-8")
+    tables.PAGE.write_text(tables.page(tables.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

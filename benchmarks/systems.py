@@ -40,6 +40,9 @@ class System:
 
 PEERS: Final = {
     "asterisk": System(title="Asterisk's rules", judge=asterisk.judge),
+    "freeswitch": System(
+        title="FreeSWITCH-style word count", judge=partial(asterisk.judge, rules=asterisk.FREESWITCH)
+    ),
     "webrtcvad": System(
         title="webrtcvad + cadence rule", judge=partial(cadence.judge, "webrtcvad"), needs=("webrtcvad",)
     ),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("sklearn", "librosa", "matplotlib", "pandas", "torch", "numba", "soundfile", "rich")
+HEAVY = ("sklearn", "librosa", "matplotlib", "pandas", "torch", "numba", "soundfile", "rich", "joblib", "jinja2")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,11 @@ def test_the_wheel_holds_every_module_of_the_tree(wheel):
     assert {name for name in wheel.namelist() if name.endswith(".py")} == tree
 
 
+def test_the_wheel_holds_the_pages_and_their_style(wheel):
+    names = set(wheel.namelist())
+    assert {"amd/report/report.html.j2", "amd/report/report.css", "amd/labeling/page.html"} <= names
+
+
 def test_import_amd_loads_nothing_heavy():
     code = "import sys, json, amd; print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -58,11 +63,21 @@ def test_import_amd_loads_nothing_heavy():
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_the_command_line_loads_no_more_than_a_command_needs():
+    code = "import sys, json, amd.cli; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = set(json.loads(out))
+    assert "amd.commands.evaluate" in loaded
+    assert loaded.isdisjoint(
+        {"matplotlib", "jinja2", "joblib", "distributed", "torch", "scipy.stats", "amd.report"}
+    )
+
+
 def test_the_base_install_is_small_and_every_extra_is_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = {re.split(r"[<>=]", need)[0] for need in project["dependencies"]}
-    assert base == {"numpy", "scipy", "soundfile", "soxr", "rich"}
-    extras = {"train", "report", "peers", "adapters", "callback", "postgres", "dev", "all"}
+    assert base == {"numpy", "scipy", "soundfile", "soxr", "rich", "joblib"}
+    extras = {"train", "report", "cluster", "peers", "adapters", "callback", "postgres", "dev", "all"}
     assert set(project["optional-dependencies"]) == extras
 
 

@@ -1,24 +1,31 @@
-"""Judge a labeled set on all cores, and sum it up."""
+"""Judge a labeled set on all cores or on a cluster, a row at a time, and go on where an earlier run stopped."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
-from collections.abc import Callable, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Final
 
-from amd.evaluation.manifest import Call, check_times, read_manifest
-from amd.evaluation.scores import Confusion, Quantiles, Share, accuracy, confusion, quantiles, rate, wilson
-from amd.events import Contradiction, GreetingEnded, Party, ToneHeard, ToneKind
-from amd.model import Model
+import amd
+from amd.errors import ManifestError
+from amd.evaluation.manifest import BadRow, Call, check_times, read_manifest, read_rows, take_inventory
+from amd.evaluation.measured import COLUMNS, Measured, extra_columns, measure, to_cells
+from amd.evaluation.results import ResultsFile
+from amd.evaluation.summary import BEEP_WITHIN_S, Summary, Tally
+from amd.model import Model, shipped
 from amd.policy import Policy, Until
-from amd.recordings import Failure, Reading, Result, classify_many
+from amd.recordings import Failure, Reading, Result, classify_or_fail
+from amd.workers import spread
 
-BEEP_WITHIN_S: Final = 0.1
-"""A beep is found when its end is placed this close to the true one."""
+__all__ = ["BEEP_WITHIN_S", "COLUMNS", "Judged", "Summary", "judge_set", "per_call_csv", "score_set", "summarise"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,41 +36,177 @@ class Judged:
     result: Result
 
 
+class BadRows(StrEnum):
+    """What to do with rows that cannot be scored."""
+
+    ASK = "ask"
+    """Stop at a slip in the manifest before anything is judged; leave out recordings that cannot be read."""
+    STRICT = "strict"
+    """Stop at either."""
+    SKIP = "skip"
+    """Leave out either."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """Scores of a set.
+class Scoring:
+    """What a set is scored with.
 
     Parameters
     ----------
-    origins : tuple of str
-        Where the calls come from, as the manifest says; ``not stated`` where it does not.
-    human_from_greeting_end : Quantiles
-        Seconds from the end of a person's greeting to the verdict, for people called human.
-    machine_from_speech_start : Quantiles
-        Seconds from a machine's first speech to the verdict, for machines called machine.
-    from_speech_start : Quantiles
-        The same for every call with speech.
-    beeps : Share
-        Beeps of machine calls that were found, their end within 0.1 s.
-    greeting_end_error : Quantiles
-        Absolute error of a machine's greeting end, in seconds, where it ended without a beep.
-    contradictions : int
-        Final verdicts that were contradicted later.
+    policy : Policy
+        Its ``until`` is set to `Until.END`, so that greeting ends can be scored.
+    model : Model or None
+        The shipped one unless given.
+    jobs : int or None
+        Worker processes; as many as cores unless given.
+    scheduler : str or None
+        Address of a Dask scheduler, whose workers are used in place of processes here.
+    bad_rows : BadRows
     """
 
-    n_calls: int
-    origins: tuple[str, ...]
-    confusion: Confusion
-    accuracy: Share
-    human_called_machine: Share
-    machine_called_human: Share
-    unsure: Share
-    human_from_greeting_end: Quantiles
-    machine_from_speech_start: Quantiles
-    from_speech_start: Quantiles
-    beeps: Share
-    greeting_end_error: Quantiles
-    contradictions: int
+    policy: Policy
+    model: Model | None = None
+    jobs: int | None = None
+    scheduler: str | None = None
+    bad_rows: BadRows = BadRows.ASK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """How scoring went.
+
+    Parameters
+    ----------
+    n_scored, n_kept : int
+        Calls in the table; and how many of them an earlier, interrupted run had scored.
+    bad : tuple of BadRow
+        The rows that were left out; the first `BAD_KEPT` of them.
+    n_bad : int
+    manifest_sha256 : str
+    """
+
+    n_scored: int
+    n_kept: int
+    bad: tuple[BadRow, ...]
+    n_bad: int
+    manifest_sha256: str
+
+
+BAD_KEPT = 1000
+"""So many bad rows are named; a manifest that is wrong throughout needs no more."""
+BAD_TOLD = 10
+"""So many are named in an error."""
+
+
+def score_set(folder: Path, out: Path, scoring: Scoring, *, told: Callable[[], None] = lambda: None) -> Scored:
+    """Judge every call of a set to its end and write the table of calls; memory does not grow with the set.
+
+    Until it is whole the table is kept beside ``out``, under a name that holds a digest of the manifest and of
+    what judges; a run that finds one goes on where it stops.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``manifest.csv``.
+    out : Path
+        The CSV file to write; it is not written when no call could be scored.
+    scoring : Scoring
+    told : callable, optional
+        Called for each row that is done.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest cannot be used, or a row of it, as ``scoring.bad_rows`` says; the message names rows.
+    """
+    inventory = take_inventory(folder)
+    if scoring.bad_rows is not BadRows.SKIP:
+        check_rows(folder)
+    bad: list[BadRow] = []
+    n_bad = 0
+    columns = [*COLUMNS, *extra_columns(inventory.columns)]
+    with ResultsFile(out, columns=columns, key=_key(inventory.sha256, scoring)) as results:
+        n_kept = results.n_rows
+        for row in _measured_rows(folder, scoring, results.has, told):
+            if isinstance(row, Measured):
+                results.append(to_cells(row))
+            elif _stops(row, scoring.bad_rows):
+                raise ManifestError(f"{folder / 'manifest.csv'} row {row.row}: {row.reason}")
+            else:
+                n_bad += 1
+                if n_bad <= BAD_KEPT:
+                    bad.append(row)
+            told()
+        results.finish()
+        n_scored = results.n_rows
+    return Scored(n_scored=n_scored, n_kept=n_kept, bad=tuple(bad), n_bad=n_bad, manifest_sha256=inventory.sha256)
+
+
+def check_rows(folder: Path) -> None:
+    """Look at every row of a manifest before any is judged.
+
+    Raises
+    ------
+    ManifestError
+        If rows cannot be used; it names the first of them, and says how many there are.
+    """
+    slips = (row for row in read_rows(folder) if isinstance(row, BadRow))
+    first = list(itertools.islice(slips, BAD_TOLD))
+    if first:
+        n_more = sum(1 for _ in slips)
+        told = "".join(f"\n  row {row.row}: {row.reason}" for row in first[1:])
+        told += f"\n  and {n_more} more" if n_more else ""
+        raise ManifestError(f"{folder / 'manifest.csv'} row {first[0].row}: {first[0].reason}{told}")
+
+
+def _stops(row: BadRow, bad_rows: BadRows) -> bool:
+    return bad_rows is BadRows.STRICT or (bad_rows is BadRows.ASK and row.slip)
+
+
+def _measured_rows(
+    folder: Path, scoring: Scoring, has: Callable[[int], bool], told: Callable[[], None]
+) -> Iterator[Measured | BadRow]:
+    """Judge the rows that no earlier run has, and pass on those that cannot be used."""
+
+    def to_do() -> Iterator[Call | BadRow]:
+        for row in read_rows(folder):
+            if has(row.row):
+                told()
+            else:
+                yield row
+
+    work = partial(_measure_row, folder, _reading(scoring.policy, scoring.model))
+    return spread(work, to_do(), jobs=scoring.jobs, scheduler=scoring.scheduler)
+
+
+def _reading(policy: Policy, model: Model | None) -> Reading:
+    return Reading(policy=dataclasses.replace(policy, until=Until.END), model=model)
+
+
+def _measure_row(folder: Path, reading: Reading, row: Call | BadRow) -> Measured | BadRow:
+    """Judge and measure one row."""
+    if isinstance(row, BadRow):
+        return row
+    outcome = classify_or_fail(reading, str(folder / row.file))
+    if isinstance(outcome, Failure):
+        return BadRow(row=row.row, file=row.file, reason=outcome.reason, slip=False)
+    try:
+        check_times(row, outcome.duration_s)
+    except ManifestError as error:
+        return BadRow(row=row.row, file=row.file, reason=str(error).removeprefix(f"row {row.row}: "))
+    return measure(row, outcome)
+
+
+def _key(manifest_sha256: str, scoring: Scoring) -> str:
+    """Digest of what a table is made of: the manifest and what judges it."""
+    model = scoring.model or shipped()
+    judge = {
+        "amd": amd.__version__,
+        "policy": dataclasses.asdict(scoring.policy),
+        "model": [model.version, model.prior_log_odds, dict(model.card)],
+        "manifest": manifest_sha256,
+    }
+    return hashlib.sha256(json.dumps(judge, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def judge_set(
@@ -74,7 +217,7 @@ def judge_set(
     jobs: int | None = None,
     told: Callable[[Result | Failure], None] = lambda _: None,
 ) -> tuple[list[Judged], list[Failure]]:
-    """Judge every call of a set to its end.
+    """Judge every call of a set to its end and keep all results, their events with them.
 
     Parameters
     ----------
@@ -95,10 +238,10 @@ def judge_set(
         If the manifest cannot be used.
     """
     calls = read_manifest(folder)
-    reading = Reading(policy=dataclasses.replace(policy, until=Until.END), model=model)
+    work = partial(classify_or_fail, _reading(policy, model))
     judged: list[Judged] = []
     failures: list[Failure] = []
-    outcomes = classify_many([str(folder / call.file) for call in calls], reading, jobs=jobs)
+    outcomes = spread(work, [str(folder / call.file) for call in calls], jobs=jobs)
     for call, outcome in zip(calls, outcomes, strict=True):
         told(outcome)
         if isinstance(outcome, Failure):
@@ -109,92 +252,16 @@ def judge_set(
     return judged, failures
 
 
-def summarise(judged: Sequence[Judged]) -> Summary:
+def summarise(judged: Iterable[Judged]) -> Summary:
     """Sum up the scores of judged calls."""
-    counts = confusion([one.call.label for one in judged], [one.result.party for one in judged])
-    parties = [one.result.party for one in judged]
-    right = [one for one in judged if one.call.label is one.result.party]
-    with_beep = [one for one in judged if "beep_off_s" in one.call.times_s]
-    return Summary(
-        n_calls=len(judged),
-        origins=tuple(sorted({one.call.columns.get("origin") or "not stated" for one in judged})),
-        confusion=counts,
-        accuracy=accuracy(counts),
-        human_called_machine=rate(counts, Party.HUMAN, Party.MACHINE),
-        machine_called_human=rate(counts, Party.MACHINE, Party.HUMAN),
-        unsure=wilson(parties.count(Party.UNSURE), len(parties)),
-        human_from_greeting_end=quantiles(
-            [t for one in right if one.call.label is Party.HUMAN for t in _since(one, "greeting_end_s")]
-        ),
-        machine_from_speech_start=quantiles(
-            [t for one in right if one.call.label is Party.MACHINE for t in _since(one, "speech_start_s")]
-        ),
-        from_speech_start=quantiles([t for one in judged for t in _since(one, "speech_start_s")]),
-        beeps=wilson(sum(map(_beep_found, with_beep)), len(with_beep)),
-        greeting_end_error=quantiles([t for one in judged for t in _greeting_end_error_s(one)]),
-        contradictions=sum(any(isinstance(event, Contradiction) for event in one.result.events) for one in judged),
-    )
-
-
-def _since(one: Judged, column: str) -> list[float]:
-    """Seconds from a known time to when the verdict was known; nothing where the time is not known."""
-    return [one.result.known_s - one.call.times_s[column]] if column in one.call.times_s else []
-
-
-def _beep_found(one: Judged) -> bool:
-    return any(
-        isinstance(event, ToneHeard)
-        and event.kind is ToneKind.BEEP
-        and abs(event.off_s - one.call.times_s["beep_off_s"]) <= BEEP_WITHIN_S
-        for event in one.result.events
-    )
-
-
-def _greeting_end_error_s(one: Judged) -> list[float]:
-    times_s = one.call.times_s
-    if one.call.label is not Party.MACHINE or "beep_off_s" in times_s or "greeting_end_s" not in times_s:
-        return []
-    ends = [event.at_s for event in one.result.events if isinstance(event, GreetingEnded)]
-    return [abs(end - times_s["greeting_end_s"]) for end in ends]
-
-
-COLUMNS: Final = (
-    "file",
-    "label",
-    "party",
-    "right",
-    "sub_state",
-    "cause",
-    "probability",
-    "decided_at_s",
-    "known_s",
-    "duration_s",
-    "from_speech_start_s",
-    "from_greeting_end_s",
-)
+    return Tally.of(measure(one.call, one.result) for one in judged).summary()
 
 
 def per_call_csv(judged: Sequence[Judged]) -> str:
     """One row a call, the columns of the manifest after our own."""
-    extra = [name for name in (judged[0].call.columns if judged else ()) if name not in COLUMNS]
+    extra = extra_columns(tuple(judged[0].call.columns) if judged else ())
     out = io.StringIO()
     writer = csv.DictWriter(out, [*COLUMNS, *extra], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for one in judged:
-        row = one.result.to_dict()
-        writer.writerow(
-            {
-                **one.call.columns,
-                **{name: "" if row[name] is None else row[name] for name in COLUMNS if name in row},
-                "file": one.call.file,
-                "label": one.call.label,
-                "right": one.call.label is one.result.party,
-                "from_speech_start_s": _rounded(_since(one, "speech_start_s")),
-                "from_greeting_end_s": _rounded(_since(one, "greeting_end_s")),
-            }
-        )
+    writer.writerows(to_cells(measure(one.call, one.result)) for one in judged)
     return out.getvalue()
-
-
-def _rounded(values: list[float]) -> str:
-    return f"{values[0]:.3f}" if values else ""

@@ -1,17 +1,23 @@
-"""What ``amd evaluate`` prints, as rich tables."""
+"""What ``amd evaluate`` prints: rich tables for reading, Markdown, JSON and CSV for other programs."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from amd.evaluation.run import BEEP_WITHIN_S, Judged, Summary
-from amd.evaluation.scores import Quantiles
-from amd.events import Party
+from amd.evaluation.measured import Measured
+from amd.evaluation.scores import Quantiles, Share
+from amd.evaluation.summary import BEEP_WITHIN_S, Summary
+from amd.events import Cause, Party
 from amd.model import Model
 from amd.recordings import Result
 
@@ -30,14 +36,23 @@ def calls_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def labeled_table(judged: Sequence[Judged]) -> Table:
+def labeled_table(calls: Iterable[Measured]) -> Table:
     """Verdicts beside their labels, one row a call."""
     table = _table("file", "label", "verdict", "cause", ">prob.", ">known at", "")
-    for one in judged:
-        wrong = "" if one.call.label is one.result.party else "wrong"
-        cells = (one.call.file, str(one.call.label), str(one.result.party), *_cause_cells(one.result), wrong)
+    for call in calls:
+        wrong = "" if call.right else "wrong"
+        cells = (call.file, str(call.label), str(call.party), *_cause_cells(call), wrong)
         table.add_row(*map(Text, cells), style="bold red" if wrong else "")
     return table
+
+
+class _Verdict(Protocol):
+    @property
+    def cause(self) -> Cause | str: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def known_s(self) -> float: ...
 
 
 def _table(*headers: str) -> Table:
@@ -48,15 +63,14 @@ def _table(*headers: str) -> Table:
     return table
 
 
-def _cause_cells(result: Result) -> tuple[str, str, str]:
+def _cause_cells(result: _Verdict) -> tuple[str, str, str]:
     cause = str(result.cause).replace("_", " ")
     return cause, f"{result.probability:.2f}", f"{result.known_s:.2f} s"
 
 
 def confusion_table(summary: Summary) -> Table:
     """How often each label got each verdict; only labels and verdicts that occur."""
-    labels = [party for party in Party if any(label is party for label, _ in summary.confusion)]
-    parties = [party for party in Party if any(found is party for _, found in summary.confusion)]
+    labels, parties = _occurring(summary)
     table = _table("label \\ verdict", *(f">{party}" for party in parties), ">all")
     for label in labels:
         counts = [summary.confusion[label, party] for party in parties]
@@ -64,19 +78,33 @@ def confusion_table(summary: Summary) -> Table:
     return table
 
 
-def score_lines(summary: Summary) -> list[tuple[str, str]]:
+def _occurring(summary: Summary) -> tuple[list[Party], list[Party]]:
+    """Return labels and verdicts that occur."""
+    labels = [party for party in Party if any(label is party for label, _ in summary.confusion)]
+    return labels, [party for party in Party if any(found is party for _, found in summary.confusion)]
+
+
+def scores(summary: Summary) -> list[tuple[str, Share | Quantiles | int]]:
     """Name and value of every score."""
     return [
-        ("accuracy", str(summary.accuracy)),
-        ("human called machine", str(summary.human_called_machine)),
-        ("machine called human", str(summary.machine_called_human)),
-        ("unsure", str(summary.unsure)),
-        ("human verdict after greeting end", _quantiles(summary.human_from_greeting_end)),
-        ("machine verdict after speech start", _quantiles(summary.machine_from_speech_start)),
-        ("any verdict after speech start", _quantiles(summary.from_speech_start)),
-        (f"beeps found (end within {1000 * BEEP_WITHIN_S:.0f} ms)", str(summary.beeps)),
-        ("greeting end error, no beep", _quantiles(summary.greeting_end_error)),
-        ("final verdicts contradicted later", str(summary.contradictions)),
+        ("accuracy", summary.accuracy),
+        ("human called machine", summary.human_called_machine),
+        ("machine called human", summary.machine_called_human),
+        ("unsure", summary.unsure),
+        ("human verdict after greeting end", summary.human_from_greeting_end),
+        ("machine verdict after speech start", summary.machine_from_speech_start),
+        ("any verdict after speech start", summary.from_speech_start),
+        (f"beeps found (end within {1000 * BEEP_WITHIN_S:.0f} ms)", summary.beeps),
+        ("greeting end error, no beep", summary.greeting_end_error),
+        ("final verdicts contradicted later", summary.contradictions),
+    ]
+
+
+def score_lines(summary: Summary) -> list[tuple[str, str]]:
+    """Name and value of every score, as text."""
+    return [
+        (name, _quantiles(value) if isinstance(value, Quantiles) else str(value))
+        for name, value in scores(summary)
     ]
 
 
@@ -92,6 +120,64 @@ def report(summary: Summary, heading: str) -> RenderableType:
     for name, value in score_lines(summary):
         scores.add_row(Text(name), Text(value))
     return Group(Text(heading, style="bold"), "", confusion_table(summary), "", scores)
+
+
+def markdown(summary: Summary, heading: str) -> str:
+    """The summary as Markdown."""
+    labels, parties = _occurring(summary)
+    lines = [f"**{heading}**", "", "| label \\ verdict | " + " | ".join([*parties, "all"]) + " |"]
+    lines.append("| --- |" + " --: |" * (len(parties) + 1))
+    for label in labels:
+        counts = [summary.confusion[label, party] for party in parties]
+        lines.append(f"| {label} | " + " | ".join(map(str, [*counts, sum(counts)])) + " |")
+    lines += ["", "| score | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in score_lines(summary)]
+    return "\n".join(lines) + "\n"
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """The summary as plain JSON types; what cannot be measured is null."""
+    return {
+        "calls": summary.n_calls,
+        "origins": list(summary.origins),
+        "confusion": [
+            {"label": str(label), "verdict": str(party), "calls": n}
+            for (label, party), n in sorted(summary.confusion.items())
+        ],
+        "scores": {name: _plain(value) for name, value in scores(summary)},
+    }
+
+
+def as_json(summary: Summary, about: dict[str, Any]) -> str:
+    """The summary as JSON, after what it is about."""
+    return json.dumps({**about, **as_data(summary)}, indent=1) + "\n"
+
+
+SCORE_FIELDS = ("score", "count", "total", "value", "low", "high", "n", "p50", "p90", "p95")
+
+
+def as_csv(summary: Summary) -> str:
+    """The scores as CSV, one a row; what cannot be measured is empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, SCORE_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for name, value in scores(summary):
+        plain = _plain(value)
+        writer.writerow({"score": name, **(plain if isinstance(plain, dict) else {"count": plain})})
+    return out.getvalue()
+
+
+def _plain(value: Share | Quantiles | int) -> Any:
+    if isinstance(value, int):
+        return value
+    return {
+        name: None if isinstance(number, float) and math.isnan(number) else number
+        for name, number in ((name, _rounded(number)) for name, number in asdict(value).items())
+    }
+
+
+def _rounded(number: float) -> float:
+    return round(number, 4) if isinstance(number, float) else number
 
 
 def _quantiles(values: Quantiles) -> str:

@@ -1,0 +1,1 @@
+"""The accuracy report: one HTML file that opens offline."""

@@ -1,0 +1,77 @@
+"""The tables of docs/benchmarks.md, from the figures in ``benchmarks/results``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.scoring import NO_CELL
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+RESULTS: Final = Path(__file__).parent / "results"
+BEGIN: Final = "<!-- {name}: begin; made by `python -m benchmarks readme` -->"
+END: Final = "<!-- {name}: end -->"
+SHARES: Final = {
+    "right": "right",
+    "human_called_machine": "human called machine",
+    "machine_called_human": "machine called human",
+    "unsure": "unsure",
+}
+TIMES: Final = {
+    "human_after_greeting_end_s": "human after greeting p50, p90",
+    "machine_after_first_speech_s": "machine after speech p50, p90",
+}
+
+
+def page(text: str) -> str:
+    """Return the page with its generated tables put in place."""
+    for name, (file, made) in TABLES.items():
+        begin, end = BEGIN.format(name=name), END.format(name=name)
+        table = made(json.loads((RESULTS / file).read_text(encoding="utf-8")))
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            raise ValueError(f"{PAGE.name} has no place for the table {name!r}: {begin}")
+        text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    return text
+
+
+def accuracy(data: dict[str, Any]) -> str:
+    """One row a system; one whose figures are those of an earlier one, as of `leave_message`, is left out."""
+    rows = []
+    seen: list[Any] = []
+    for name, figures in data["systems"].items():
+        if figures not in seen:
+            seen.append(figures)
+            shares = [_share(figures[key]) for key in SHARES]
+            rows.append([name, *shares, *(_times(figures[key]) for key in TIMES)])
+    return _table(["", *SHARES.values(), *TIMES.values()], rows, align="---")
+
+
+def _share(figure: dict[str, Any]) -> str:
+    if not figure["of"]:
+        return NO_CELL
+    return f"{100 * figure['share']:.1f} % ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+
+
+def _times(figure: dict[str, Any]) -> str:
+    return f"{figure['p50']:.2f}, {figure['p90']:.2f} s" if figure["n"] else NO_CELL
+
+
+def speed(data: dict[str, Any]) -> str:
+    """One row a system."""
+    rows = [[name, f"{ratio:g}", f"{data['calls_a_core'][name]:,}"] for name, ratio in data["ratios"].items()]
+    return _table(["", f"CPU over {data['yardstick']}", "calls a core there"], rows, align="--:")
+
+
+def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
+    lines = [headers, ["---", *[align] * (len(headers) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("|  |", "| |")
+
+
+TABLES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], str]]]] = {
+    "accuracy on the test split": ("accuracy-test.json", accuracy),
+    "speed": ("speed.json", speed),
+}

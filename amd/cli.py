@@ -34,7 +34,7 @@ from amd.commands.terminal import (
 from amd.drawing import draw_call
 from amd.errors import AmdError, ManifestError
 from amd.evaluation.text import calls_table, card_table
-from amd.model import save
+from amd.model import load, save
 from amd.policy import Until
 from amd.recordings import Failure, Reading, Result, classify_many, recordings_in, trace
 
@@ -139,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rule-calls", type=positive, default=6000, metavar="N", help="to choose the rule on (default: 6000)"
     )
     train.add_argument("--epochs", type=positive, default=12, metavar="N", help="default: 12")
+    train.add_argument(
+        "--start",
+        type=Path,
+        metavar="MODEL",
+        help="go on from the network of this model, at a fifth of the rate",
+    )
     train.add_argument("--units", type=positive, default=96, metavar="N", help="of the network (default: 96)")
     train.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
     train.add_argument("--jobs", type=positive, help="worker processes (default: all cores)")
@@ -216,12 +222,17 @@ def _explain(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     # floors: training stands above the rest of the package, and its extra may not be installed
     from amd.training import fitting  # noqa: PLC0415
-    from amd.training.answer import Recipe  # noqa: PLC0415
+    from amd.training.answer import Recipe, going_on  # noqa: PLC0415
 
     if options.folds < 2:
         raise ManifestError(f"--folds {options.folds} leaves nothing to choose the stopping rule on: 2 or more")
+    start = load(options.start) if options.start else None
+    recipe = Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed)
+    if start is not None:
+        recipe = going_on(recipe, start.network)
     plan = fitting.Plan(
-        recipe=Recipe(n_epochs=options.epochs, n_units=options.units, seed=options.seed),
+        recipe=recipe,
+        start=start,
         version=options.name,
         date=date.today().isoformat(),
         n_folds=options.folds,

@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float32]
 FORMAT: Final = "amd recurrent network 1"
 _META: Final = "meta"
 _GATES: Final = 3
+_TOLD_MAX: Final = 4
+"""More names than that would hide what an error says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,9 @@ def parse(data: bytes, *, inputs: Sequence[str], outputs: Sequence[str]) -> Netw
     for what, ours in (("inputs", inputs), ("outputs", outputs)):
         theirs = meta.get(what)
         if theirs != list(ours):
-            raise ModelError(f"the network's {what} are {theirs}, this version's are {list(ours)}")
+            raise ModelError(
+                f"the network's {what} are {_told(theirs)}, this version's are {_told(ours)}: refit it?"
+            )
     _check_shapes(arrays, len(inputs), len(outputs))
     return Network(
         version=str(meta.get("version")),
@@ -163,6 +167,13 @@ def parse(data: bytes, *, inputs: Sequence[str], outputs: Sequence[str]) -> Netw
         recipe=str(meta.get("recipe")),
         more=meta.get("more", {}),
     )
+
+
+def _told(names: object) -> str:
+    """The first of many names, and how many there are."""
+    if isinstance(names, Sequence) and not isinstance(names, str) and len(names) > _TOLD_MAX:
+        return f"{list(names[:_TOLD_MAX])} and {len(names) - _TOLD_MAX} more"
+    return f"{names!r}"
 
 
 def _check_shapes(arrays: Mapping[str, Floats], n_inputs: int, n_outputs: int) -> None:

@@ -50,7 +50,7 @@ class Policy:
     human_gap_min_s : float, 0 to 10 s
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
         0.3-1.0 s after their first words; on composed calls of the dev split 0.85 s put the median human verdict
-        1 s after the greeting, and 0.95 s saved one machine in a hundred and cost 0.08 s. The law allows 2 s from
+        1 s after the greeting. The law allows 2 s from
         the end of a person's greeting (47 CFR 64.1200(a)(7)).
     gap_max_s : float, 0.5 to 10 s
         After this silence the verdict no longer waits: ``machine`` if ``forced_probability_min`` is reached,
@@ -92,14 +92,14 @@ class Policy:
         hold the line.
     """
 
-    human_probability_min: float = field(default=0.88, metadata=_unit("probability", 0.5, 1))
+    human_probability_min: float = field(default=0.8, metadata=_unit("probability", 0.5, 1))
     machine_probability_min: float = field(default=0.97, metadata=_unit("probability", 0.5, 1))
     human_gap_min_s: float = field(default=0.85, metadata=_unit("s", 0, 10))
     gap_max_s: float = field(default=1.8, metadata=_unit("s", 0.5, 10))
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
     early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
     verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
-    forced_probability_min: float = field(default=0.85, metadata=_unit("probability", 0.5, 1))
+    forced_probability_min: float = field(default=0.95, metadata=_unit("probability", 0.5, 1))
     silence_early_s: float = field(default=5.0, metadata=_unit("s", 1, 60))
     silence_max_s: float = field(default=10.0, metadata=_unit("s", 1, 60))
     ringback_max_s: float = field(default=45.0, metadata=_unit("s", 1, 300))
@@ -162,16 +162,16 @@ def _check_range(name: str, value: object, metadata: Any) -> None:
 PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(
-        human_probability_min=0.92,
-        machine_probability_min=0.996,
-        human_gap_min_s=1.0,
+        human_probability_min=0.9,
+        machine_probability_min=0.993,
+        human_gap_min_s=0.95,
         forced_probability_min=0.98,
     ),
     "fast": Policy(
-        machine_probability_min=0.96,
+        machine_probability_min=0.95,
         human_probability_min=0.70,
-        human_gap_min_s=0.40,
-        forced_probability_min=0.60,
+        human_gap_min_s=0.30,
+        forced_probability_min=0.70,
         early_probability_min=0.70,
         early_gap_min_s=0.25,
         verdict_max_s=5.0,

@@ -9,6 +9,7 @@ from typing import Final
 from benchmarks import (
     accuracy,
     baselines,
+    bound,
     curve,
     fit_peers,
     gallery,
@@ -31,10 +32,12 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verdicts(commands)
     _add_fitted(commands)
-    speaking = commands.add_parser("speech", help="score speech activity on a composed set")
-    speaking.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
+    speaking = commands.add_parser("speech", help="score speech activity on composed sets, each by itself")
+    speaking.add_argument(
+        "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl"
+    )
     speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
-    speaking.set_defaults(run=lambda options: speech_activity.run(options.set, options.out))
+    speaking.set_defaults(run=lambda options: speech_activity.run(options.sets, options.out))
     errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
     errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
@@ -147,6 +150,18 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         run=lambda options: baselines.run(
             options.sets, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
         )
+    )
+    bounding = commands.add_parser("bound", help="what cadence alone would tell a perfect ear (needs torch)")
+    bounding.add_argument(
+        "sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split"
+    )
+    bounding.add_argument(
+        "--dev", type=Path, action="append", required=True, metavar="SET", help="composed set to score; repeatable"
+    )
+    bounding.add_argument("--epochs", type=int, default=10, metavar="N", help="of the fit (default 10)")
+    bounding.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    bounding.set_defaults(
+        run=lambda options: bound.run(options.sets, options.dev, out=options.out, n_epochs=options.epochs)
     )
     probing = commands.add_parser("probe", help="whether the line alone tells people from machines")
     probing.add_argument("set", type=Path, metavar="SET", help="composed set to fit to, and score by folds")

@@ -46,7 +46,8 @@ def page() -> str:
             f"- a dense layer, a gated recurrent unit of {model.network.n_units} and a dense layer, asked every "
             f"96 ms; {model.network.n_products:,} multiplications each time"
         ),
-        f"- recipe: {', '.join(f'{name} {value}' for name, value in card['recipe'].items())}",
+        f"- recipe: {', '.join(f'{name} {value:.6g}' for name, value in card['recipe'].items())}",
+        *([f"- the whole story of its fits: {model.network.recipe}"] if card.get("from") else []),
         (
             f"- calibration and stopping rule: chosen on {card['calls_not_heard']:,} composed calls of "
             "speakers that it had not heard, of the dev split"

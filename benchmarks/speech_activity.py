@@ -1,4 +1,4 @@
-"""``python -m benchmarks speech SET``: what is said to be speech, against the clean speech of composed calls.
+"""``python -m benchmarks speech SET...``: what is said to be speech, against the clean speech of composed calls.
 
 Frames: precision, recall and F1 of frames of 16 ms, by signal to noise, and F1 by what is behind the call. Runs:
 the mask of each system goes through the same `amd.cadence.Cadence`; the truth is the clean speech, pauses up to
@@ -24,6 +24,7 @@ from amd.audio import RATE_HZ, Samples
 from amd.cadence import HANG_FRAMES, Cadence
 from amd.evaluation.manifest import read_manifest
 from amd.framing import HOP_SAMPLES
+from amd.speech import shipped
 from amd.training.calls import in_samples, speech_mask
 from amd.training.truth import read_truth
 from benchmarks.peers import activity
@@ -98,15 +99,20 @@ class Score:
         self.n_false_leads += any(run[0] < first_s for run in false)
 
 
-def run(folder: Path, out: Path | None = None) -> None:
-    """Print the tables, and write the figures as JSON if asked to."""
-    scores = score(folder, {"amd": activity.ours, **activity.peers()})
+def run(folders: Sequence[Path], out: Path | None = None) -> None:
+    """Print the tables of each set, and write the figures as JSON if asked to."""
     console = Console(width=10_000)
-    for table in (_by_snr(scores), _by_noise(scores), _of_runs(scores)):
-        console.print(table, "")
+    figures = {}
+    for folder in folders:
+        scores = score(folder, {"amd": activity.ours, **activity.peers()})
+        console.print(f"[bold]{folder.name}[/bold]", "")
+        for table in (_by_snr(scores), _by_noise(scores), _of_runs(scores)):
+            console.print(table, "")
+        figures[folder.name] = {name: _figures(one) for name, one in scores.items()}
     if out is not None:
-        figures = {name: _figures(one) for name, one in scores.items()}
-        out.write_text(json.dumps({"set": folder.name, "systems": figures}, indent=1) + "\n", encoding="utf-8")
+        out.write_text(
+            json.dumps({"network": shipped().version, "sets": figures}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 def score(folder: Path, systems: dict[str, Callable[[Samples], Mask]]) -> dict[str, Score]:

@@ -66,6 +66,13 @@ def speed(data: dict[str, Any]) -> str:
     return _table(["", f"CPU over {data['yardstick']}", "calls a core there"], rows, align="--:")
 
 
+def speech(data: dict[str, Any]) -> str:
+    """One row a system, one column a level of noise: F1 of frames."""
+    systems = next(iter(data["sets"].values()))
+    rows = [[name, *(f"{one[name]['f1']['all']:.3f}" for one in data["sets"].values())] for name in systems]
+    return _table(["F1 of frames", *data["sets"]], rows, align="--:")
+
+
 def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
     lines = [headers, ["---", *[align] * (len(headers) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("|  |", "| |")
@@ -74,4 +81,5 @@ def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
 TABLES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], str]]]] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
     "speed": ("speed.json", speed),
+    "speech activity": ("speech-levels.json", speech),
 }

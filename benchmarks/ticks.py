@@ -21,7 +21,8 @@ from amd.audio import Samples
 from amd.evidence import NAMES, TICK_FRAMES
 from amd.framing import Framer
 from amd.spectrum import MEL_EDGES_BINS, SpectrumAnalyser
-from amd.training.answer import PARTIES, lesson_of
+from amd.training import calls
+from amd.training.answer import PARTIES, Heard, heard_of, lesson_of
 from amd.training.listening import Recorded, hear
 from benchmarks.fit_peers import Job
 from benchmarks.peers import activity
@@ -54,12 +55,15 @@ class Ticks:
         At the end of the audio.
     weight : ndarray of float32, shape (n_ticks,)
         As the network was fitted: most in the wait after the greeting (`amd.training.answer`).
+    lesson : amd.training.answer.Heard
+        What a network of the verdict learns from the call.
     """
 
     heard: Recorded
     features: Floats
     end_features: Floats
     weight: Floats
+    lesson: Heard
 
     @property
     def machine(self) -> bool:
@@ -95,6 +99,7 @@ def ticks_of(job: Job) -> Ticks:
         features=np.concatenate([heard.evidence[:, columns], rows], axis=1).astype(np.float32),
         end_features=np.concatenate([heard.end_evidence[columns], last]).astype(np.float32),
         weight=lesson_of(job.truth, heard.n_ticks)[1].astype(np.float32),
+        lesson=heard_of(next(calls.ticks_of([samples])), job.truth),
     )
 
 

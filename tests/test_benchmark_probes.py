@@ -24,7 +24,13 @@ def job(tmp_path, samples, label="human", speech=(SPEECH_S,), **columns):
     path = tmp_path / f"{label}.wav"
     soundfile.write(path, float32(samples), 8000, subtype="PCM_16")
     call = Call(row=2, file=path.name, label=Party(label), times_s={}, columns={"group": "a", **columns})
-    truth = {"file": path.name, "label": label, "speech": [list(span) for span in speech], "beep": []}
+    truth = {
+        "file": path.name,
+        "label": label,
+        "group": "a",
+        "speech": [list(span) for span in speech],
+        "beep": [],
+    }
     return Job(path=path, call=call, truth=truth | {"greeting_end_s": speech[-1][1] if speech else None})
 
 
@@ -176,11 +182,12 @@ def composed(tmp_path):
 
 def test_baselines_are_fitted_and_scored(composed, tmp_path, capsys, monkeypatch):
     pytest.importorskip("sklearn")
+    pytest.importorskip("torch", reason="fitting needs the extra: train")
     monkeypatch.setattr(baselines, "LEAF_TICKS", 5)
     monkeypatch.setattr(baselines, "N_TREES", 20)
     baselines.run([composed], composed, out=tmp_path / "out.json", n_calls=None, n_jobs=1)
     found = json.loads((tmp_path / "out.json").read_text())["systems"]
-    assert len(found) == 3
+    assert len(found) == 4
     trees = found["gradient-boosted trees"]
     assert trees["cross_entropy"] < 0.3
     assert trees["right"]["count"] >= 18

@@ -21,7 +21,7 @@ from amd.model import load, machine_probability, shipped
 from amd.policy import PRESETS, Policy, preset
 from amd.recordings import Reading, classify
 from amd.training import calibration
-from amd.training.cost import COSTS, Cost
+from amd.training.cost import COSTS, NEVER_S, Cost
 from amd.training.fitting import deal, said_by
 from amd.training.listening import record
 from amd.training.replay import PARTIES, Stack, of_probabilities
@@ -59,7 +59,7 @@ def test_of_a_set_without_truth_the_ear_tells_where_speech_and_greeting_end(tmp_
     (truth,) = read_truth(folder)
     assert truth["speech"][0][0] == pytest.approx(call.times_s["speech_start_s"], abs=0.15)
     assert truth["greeting_end_s"] == pytest.approx(call.times_s["greeting_end_s"], abs=0.2)
-    assert (truth["label"], truth["group"], truth["beep"]) == (str(call.label), name, [])
+    assert (truth["label"], truth["group"], truth["beep"]) == (str(call.label), f"{folder / name}", [])
 
 
 def test_what_the_manifest_knows_goes_before_the_ear(tmp_path):
@@ -87,16 +87,26 @@ def test_truth_that_was_composed_goes_before_the_ear(tmp_path):
     folder = a_set(tmp_path, [{"file": "human-01.wav", "label": "human"}])
     told = {"file": "human-01.wav", "label": "human", "speech": [[1.0, 2.0]], "greeting_end_s": 2.0, "beep": []}
     (folder / "truth.jsonl").write_text(json.dumps(told) + "\n", encoding="utf-8")
-    assert read_truth(folder) == [{**told, "group": "human-01.wav"}]
+    assert read_truth(folder) == [{**told, "group": f"{folder / 'human-01.wav'}"}]
 
 
 def test_calls_that_share_a_speaker_are_in_one_group(tmp_path):
     names = [f"human-0{place}.wav" for place in range(1, 6)]
     groups = ["ann;bob", "cy", "bob;dee", "", "ann"]
     rows = [{"file": name, "label": "human", "group": group} for name, group in zip(names, groups, strict=True)]
-    found = [truth["group"] for truth in read_truth(a_set(tmp_path, rows, columns=("file", "label", "group")))]
+    folder = a_set(tmp_path, rows, columns=("file", "label", "group"))
+    found = [truth["group"] for truth in read_truth(folder)]
     assert found[0] == found[2] == found[4] != found[1]
-    assert found[3] == "human-04.wav"
+    assert found[3] == f"{folder / 'human-04.wav'}"
+
+
+def test_files_of_one_name_in_two_sets_are_not_one_speaker(tmp_path):
+    groups = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        folder = a_set(tmp_path / name, [{"file": "machine-01.wav", "label": "machine"}])
+        groups += [truth["group"] for truth in read_truth(folder)]
+    assert len(set(groups)) == 2
 
 
 # --- folds
@@ -180,7 +190,8 @@ def said(parties, known_s):
 )
 def test_each_outcome_costs_what_it_is_said_to(label, party, cost):
     call = named(label, speech_start_s=1.0, greeting_end_s=2.0)
-    assert Cost().mean([call], said([party], [3.0])) == pytest.approx(cost)
+    patient = Cost(human_median_max_s=NEVER_S)  # what one call costs, not what the median of a set does
+    assert patient.mean([call], said([party], [3.0])) == pytest.approx(cost)
 
 
 def test_a_verdict_before_the_end_of_a_greeting_earns_nothing():
@@ -297,17 +308,28 @@ def test_the_same_calls_and_seed_give_the_same_model(trained, tmp_path):
     assert (first.policies, first.curves) == (again.policies, again.curves)
 
 
+def test_a_fit_goes_on_from_a_model(trained, tmp_path):
+    args = ["--epochs", "1", "--held-out", str(SAMPLES), "--start", str(trained), "--jobs", "1", "--name", "more"]
+    folder = a_set(tmp_path, [{"file": call.file, "label": str(call.label)} for call in read_manifest(SAMPLES)])
+    assert main(["train", str(folder), "--out", str(tmp_path / "more.npz"), *args]) == 0
+    before, after = load(trained).network, load(tmp_path / "more.npz")
+    assert (after.version, after.card["from"], after.network.n_units) == ("more", "tiny", 8)
+    moved = max(float(np.abs(after.network.arrays[name] - array).max()) for name, array in before.arrays.items())
+    assert 0 < moved < 0.05
+    assert after.network.recipe.endswith(before.recipe)
+
+
 def test_the_network_in_numpy_says_what_the_fitted_one_said():
     torch = pytest.importorskip("torch", reason="fitting needs the extra: train")
-    from amd.speech import INPUTS, TICK_FRAMES
+    from amd.speech import TICK_INPUTS
     from amd.training.layers import Layers
 
     rng = np.random.default_rng(6)
-    heard = rng.normal(0.3, 0.8, (3, 200, TICK_FRAMES * len(INPUTS))).astype(np.float32)
+    heard = rng.normal(0.3, 0.8, (3, 200, len(TICK_INPUTS))).astype(np.float32)
     layers = Layers(n_dense=16, n_units=24, n_outputs=5, seed=1, inputs=heard[0])
     with torch.no_grad():
         theirs = layers(torch.from_numpy(heard))[:, :, :2].numpy()
-    network = layers.network(outputs=("one", "other"), version="t", recipe="")
+    network = layers.network(inputs=TICK_INPUTS, outputs=("one", "other"), version="t", recipe="")
     state = network.start(3)
     for tick in range(heard.shape[1]):
         ours, state = network.step(heard[:, tick], state)
@@ -338,3 +360,10 @@ def test_a_rule_under_which_half_of_the_people_wait_too_long_is_dearer_than_any_
     late = Cost(human_median_max_s=1.0).mean(calls, said(["human"] * 3, known_s))
     in_time = Cost(human_median_max_s=1.5).mean(calls, said(["human"] * 3, known_s))
     assert in_time < 1 < 10 < late
+
+
+def test_a_rule_is_not_quick_because_it_calls_the_late_ones_machines():
+    calls, known_s = [named("human", greeting_end_s=1.0)] * 5, [1.5, 1.6, 1.7, 2.5, 2.6]
+    parties = ["human", "human", "machine", "machine", "machine"]
+    assert Cost().mean(calls, said(parties, known_s)) > 100
+    assert Cost().mean(calls, said(["human"] * 3 + ["machine"] * 2, known_s)) < 10

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +17,7 @@ import numpy.typing as npt
 from amd.answer import OUTPUTS
 from amd.networks import Floats, Network
 from amd.sources import samples_of
-from amd.speech import INPUTS, TICK_FRAMES
+from amd.speech import TICK_FRAMES, TICK_INPUTS
 from amd.training.calls import (
     AFTER,
     BATCH_CALLS,
@@ -57,7 +60,14 @@ class Recipe:
     n_dense: int = 64
     n_units: int = 96
     n_epochs: int = 12
+    rate_max: float = RATE_MAX
     seed: int = 1
+
+
+def going_on(recipe: Recipe, start: Network) -> Recipe:
+    """Return the recipe with the sizes of a network to go on from, and slower, lest it forget what it knows."""
+    n_dense, n_units = start.arrays["dense_bias"].size, start.n_units
+    return replace(recipe, n_dense=n_dense, n_units=n_units, rate_max=recipe.rate_max / 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,28 +82,35 @@ class Heard:
     group: str
 
 
-def hear(folder: Path, *, n_calls: int | None = None) -> list[Heard]:
-    """Hear a labeled set; calls that nobody answered teach speech and phase only."""
+def hear(folder: Path, *, n_calls: int | None = None, jobs: int = 1) -> list[Heard]:
+    """Hear a labeled set in so many processes; calls that nobody answered teach speech and phase only."""
     truths = read_truth(folder, n_calls=n_calls)
-    heard = []
-    for first in range(0, len(truths), BATCH_CALLS):
-        batch = truths[first : first + BATCH_CALLS]
-        samples = [samples_of(folder / truth["file"]) for truth in batch]
-        for inputs, truth in zip(ticks_of(samples), batch, strict=True):
-            n_ticks = inputs.shape[0]
-            mask = speech_mask(in_samples(truth["speech"]), n_ticks * TICK_FRAMES)
-            phase, weight = lesson_of(truth, n_ticks)
-            heard.append(
-                Heard(
-                    inputs=inputs.astype(np.float16),
-                    speech=mask.reshape(n_ticks, TICK_FRAMES),
-                    phase=phase,
-                    weight=weight,
-                    machine=truth["label"] == "machine",
-                    group=f"{truth['group']}",
-                )
-            )
-    return heard
+    batches = [truths[first : first + BATCH_CALLS] for first in range(0, len(truths), BATCH_CALLS)]
+    work = partial(_hear_batch, folder)
+    if jobs == 1 or len(batches) == 1:
+        return [one for batch in batches for one in work(batch)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        return [one for heard in pool.map(work, batches) for one in heard]
+
+
+def _hear_batch(folder: Path, truths: Sequence[dict[str, Any]]) -> list[Heard]:
+    samples = [samples_of(folder / truth["file"]) for truth in truths]
+    return [heard_of(inputs, truth) for inputs, truth in zip(ticks_of(samples), truths, strict=True)]
+
+
+def heard_of(inputs: Floats, truth: dict[str, Any]) -> Heard:
+    """Put what was heard of a call, of shape ``(n_ticks, n_inputs)``, beside what is true of it."""
+    n_ticks = inputs.shape[0]
+    mask = speech_mask(in_samples(truth["speech"]), n_ticks * TICK_FRAMES)
+    phase, weight = lesson_of(truth, n_ticks)
+    return Heard(
+        inputs=inputs.astype(np.float16),
+        speech=mask.reshape(n_ticks, TICK_FRAMES),
+        phase=phase,
+        weight=weight,
+        machine=truth["label"] == "machine",
+        group=f"{truth['group']}",
+    )
 
 
 def lesson_of(truth: dict[str, Any], n_ticks: int) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -122,9 +139,13 @@ def fit(
     version: str,
     story: str,
     dev: Sequence[Heard] = (),
+    names: Sequence[str] = TICK_INPUTS,
+    start: Network | None = None,
     told: Callable[[str], None] = lambda _: None,
 ) -> Network:
     """Fit a network on the calls; ``dev`` is only looked at, ``told`` is called with a line after each epoch.
+
+    ``names`` are those of the inputs; the fit goes on from ``start``, which must be of the recipe's sizes.
 
     Raises
     ------
@@ -139,19 +160,20 @@ def fit(
         seed=recipe.seed,
         inputs=sample,
     )
+    if start is not None:
+        layers.begin_with(start)
     torch = torch_module()
-    optimizer = torch.optim.AdamW(layers.parameters, lr=RATE_MAX, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(layers.parameters, lr=recipe.rate_max, weight_decay=1e-4)
     n_steps = recipe.n_epochs * -(-len(calls) // BATCH_CALLS)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=RATE_MAX, total_steps=n_steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=recipe.rate_max, total_steps=n_steps)
     rng = np.random.default_rng(recipe.seed)
     cross = torch.nn.functional.binary_cross_entropy_with_logits
     began_s = time.perf_counter()
     for epoch in range(recipe.n_epochs):
         losses = []
         for batch in _batches(calls, rng):
-            inputs, speech, phase, weight, machine, heard = (torch.from_numpy(part) for part in batch)
-            inputs = inputs + JITTER * torch.randn_like(inputs)
-            logits = layers(inputs)
+            ticks, speech, phase, weight, machine, heard = (torch.from_numpy(part) for part in batch)
+            logits = layers(ticks + JITTER * torch.randn_like(ticks))
             verdict, frames, phases = torch.split(logits, [len(OUTPUTS), TICK_FRAMES, N_PHASES], dim=2)
             of_verdict = cross(verdict[:, :, 0], machine[:, None].expand_as(weight), reduction="none") * weight
             of_speech = cross(frames, speech, reduction="none").mean(2) * heard
@@ -164,7 +186,7 @@ def fit(
             torch.nn.utils.clip_grad_norm_(layers.parameters, CLIP_NORM)
             optimizer.step()
             schedule.step()
-        network = layers.network(outputs=OUTPUTS, version=version, recipe=story)
+        network = layers.network(inputs=names, outputs=OUTPUTS, version=version, recipe=story)
         on_dev = f", dev {loss_of(network, dev):.4f}" if dev else ""
         told(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{on_dev}, {time.perf_counter() - began_s:.0f} s")
     return network
@@ -200,7 +222,7 @@ def _batches(calls: Sequence[Heard], rng: np.random.Generator) -> Iterator[tuple
     for first in rng.permutation(np.arange(0, order.size, BATCH_CALLS)).tolist():
         batch = [calls[row] for row in order[first : first + BATCH_CALLS].tolist()]
         n_calls, n_ticks = len(batch), max(call.inputs.shape[0] for call in batch)
-        inputs = np.zeros((n_calls, n_ticks, TICK_FRAMES * len(INPUTS)), dtype=np.float32)
+        inputs = np.zeros((n_calls, n_ticks, calls[0].inputs.shape[1]), dtype=np.float32)
         speech = np.zeros((n_calls, n_ticks, TICK_FRAMES), dtype=np.float32)
         phase = np.zeros((n_calls, n_ticks), dtype=np.int64)
         weight, heard = (np.zeros((n_calls, n_ticks), dtype=np.float32) for _ in range(2))

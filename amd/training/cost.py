@@ -39,8 +39,9 @@ class Cost:
     machine_second : float
         Each second from a machine's first word to ``machine``: a line held, nobody waits.
     human_median_max_s : float
-        Half of the people must have been told by then after their greeting; beyond it, a second of the median
-        costs more than any error.
+        Half of all people must have been told by then after their greeting; beyond it, a second of the median
+        costs more than any error. Who is told to be anything else counts as never told, or a rule that calls the
+        late ones machines would look quick.
     """
 
     human_lost: float = 10.0
@@ -75,9 +76,9 @@ class Cost:
             from_s = np.array([call.times_s.get(since, np.nan) for call in calls])
             delay_s = np.clip(decided.known_s - from_s, 0.0, None)
             cost += np.where(right, second * np.nan_to_num(delay_s), 0.0)
-            if party == human and np.any(known := right & ~np.isnan(from_s)):
-                median_s = float(np.median((decided.known_s - from_s)[known]))
-                cost += LATE_SECOND * max(0.0, median_s - self.human_median_max_s)
+            if party == human and np.any(known := (label == party) & ~np.isnan(from_s)):
+                wait_s = np.where(right, decided.known_s - from_s, NEVER_S)[known]
+                cost += LATE_SECOND * max(0.0, float(np.median(wait_s)) - self.human_median_max_s)
         return float(np.mean(cost))
 
 
@@ -89,3 +90,5 @@ COSTS: Final = {
 """A cost for each preset: `protect_humans` would rather wait, ask, and send six times as many machines to agents;
 `fast` is for those who must speak at once, and do not want to ask."""
 LATE_SECOND: Final = 100.0
+NEVER_S: Final = 60.0
+"""What never being told counts as, in a median."""

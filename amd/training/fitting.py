@@ -45,6 +45,8 @@ class Plan:
         Of the network.
     version : str
         The model's name.
+    start : Model or None
+        Whose network the fit goes on from, with the recipe's sizes.
     date : str
         ISO date for the card.
     n_folds : int
@@ -64,6 +66,7 @@ class Plan:
     n_calls: int | None = None
     n_rule_calls: int = 6000
     jobs: int = 1
+    start: Model | None = None
 
 
 def train(
@@ -93,22 +96,23 @@ def train(
         If torch is not installed.
     """
     told("hearing the calls")
-    heard = [call for folder in sets for call in hear(folder, n_calls=plan.n_calls)]
+    heard = [call for folder in sets for call in hear(folder, n_calls=plan.n_calls, jobs=plan.jobs)]
     _check(heard)
     judging = held_out or sets
     judged: list[Floats] = []
-    others = [call for folder in held_out for call in hear(folder)]
+    others = [call for folder in held_out for call in hear(folder, jobs=plan.jobs)]
     shared = {call.group for call in heard} & {call.group for call in others}
     if shared:
         raise ManifestError(f"{len(shared)} speakers are in the sets and in those held out, as {min(shared)!r}")
     if not held_out:
         judged = _judge_by_others(heard, plan, told)
     told("fitting to all calls")
-    network = fit(heard, plan.recipe, version=plan.version, story=_story(plan, len(heard)), told=told)
+    network = _fitted(heard, plan, version=plan.version, story=_story(plan, len(heard)), told=told)
     if held_out:
         judged = judge(network, others)
     told("hearing how they would have been decided")
-    recorded = _recorded(judging, plan, limit=None if held_out else plan.n_calls)
+    plain = Model(network=network, prior_log_odds=0.0, curves=())
+    recorded = _recorded(judging, plan, plain, limit=None if held_out else plan.n_calls)
     replaced = [said_by(one, log_odds) for one, log_odds in zip(recorded, judged, strict=False)]
     told("calibrating, and choosing the stopping rule")
     model = calibrated(network, replaced)
@@ -148,6 +152,13 @@ def _check(heard: Sequence[Heard]) -> None:
             )
 
 
+def _fitted(
+    heard: Sequence[Heard], plan: Plan, *, version: str, story: str, told: Callable[[str], None]
+) -> Network:
+    start = plan.start.network if plan.start else None
+    return fit(heard, plan.recipe, version=version, story=story, start=start, told=told)
+
+
 def _judge_by_others(heard: Sequence[Heard], plan: Plan, told: Callable[[str], None]) -> list[Floats]:
     """Log-odds of each call by a network that heard none of its speaker."""
     folds = deal([call.group for call in heard], plan.n_folds)
@@ -160,19 +171,21 @@ def _judge_by_others(heard: Sequence[Heard], plan: Plan, told: Callable[[str], N
             raise ManifestError(
                 f"{len(set(folds))} speakers cannot be dealt into {plan.n_folds} folds: fewer folds?"
             )
-        network = fit(others, plan.recipe, version="fold", story="", told=told)
+        network = _fitted(others, plan, version="fold", story="", told=told)
         for place, log_odds in zip(inside, judge(network, [heard[place] for place in inside]), strict=True):
             judged[place] = log_odds
     return judged
 
 
-def _recorded(sets: Sequence[Path], plan: Plan, *, limit: int | None) -> list[Recorded]:
+def _recorded(sets: Sequence[Path], plan: Plan, model: Model, *, limit: int | None) -> list[Recorded]:
     """The first calls, heard whole, in the order in which they were heard for fitting."""
     found: list[Recorded] = []
     for folder in sets:
         n_left = plan.n_rule_calls - len(found)
         if n_left > 0:
-            found += record(folder, plan.jobs, n_calls=n_left if limit is None else min(limit, n_left))
+            found += record(
+                folder, plan.jobs, n_calls=n_left if limit is None else min(limit, n_left), model=model
+            )
     return found
 
 
@@ -207,7 +220,8 @@ def calibrated(network: Network, recorded: Sequence[Recorded]) -> Model:
 
 
 def _story(plan: Plan, n_calls: int) -> str:
-    return f"amd train {__version__}: {plan.recipe}, {n_calls} calls"
+    story = f"amd train {__version__}: {plan.recipe}, {n_calls} calls"
+    return f"{story}; from {plan.start.version}: {plan.start.network.recipe}" if plan.start else story
 
 
 def _digests(sets: Sequence[Path]) -> list[str]:
@@ -221,6 +235,7 @@ def _card(heard: Sequence[Heard], recorded: Sequence[Recorded], model: Model, pl
         "code": __version__,
         "recipe": dataclasses.asdict(plan.recipe),
         "folds": plan.n_folds,
+        "from": plan.start.version if plan.start else None,
         "calls": len(heard),
         "people": sum(not call.machine and bool(call.weight.any()) for call in heard),
         "machines": sum(call.machine for call in heard),

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from amd.errors import MissingExtraError
 from amd.networks import Floats, Network
-from amd.speech import INPUTS, TICK_FRAMES, TICK_INPUTS
 
 SPAN_MAX_TICKS: Final = 40
 """The memory begins with spans of up to 4 s: as long as a person's answer and the wait after it."""
@@ -45,7 +44,7 @@ class Layers:
     n_dense, n_units, n_outputs : int
     seed : int
         Of the weights that it begins with.
-    inputs : ndarray of shape (n_ticks, TICK_FRAMES * len(INPUTS))
+    inputs : ndarray of shape (n_ticks, n_inputs)
         Some of what it will hear, for the scale.
 
     Raises
@@ -61,7 +60,7 @@ class Layers:
         torch.manual_seed(seed)
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(mode=True)
-        self._dense = torch.nn.Linear(TICK_FRAMES * len(INPUTS), n_dense)
+        self._dense = torch.nn.Linear(inputs.shape[1], n_dense)
         self._memory = torch.nn.GRU(n_dense, n_units, batch_first=True)
         self._out = torch.nn.Linear(n_units, n_outputs)
         heard = np.asarray(inputs, dtype=np.float32)
@@ -78,7 +77,7 @@ class Layers:
             self._memory.bias_hh_l0[n_units : 2 * n_units] = 0.0
 
     def __call__(self, inputs: Any) -> Any:
-        """Outputs of each tick, from inputs of shape ``(n_calls, n_ticks, TICK_FRAMES * len(INPUTS))``."""
+        """Outputs of each tick, from inputs of shape ``(n_calls, n_ticks, n_inputs)``."""
         scaled = (inputs - self._mean) / self._spread
         return self._out(self._memory(self._dense(scaled).relu())[0])
 
@@ -101,11 +100,13 @@ class Layers:
             put(self._out.weight, "out_weight")
             put(self._out.bias, "out_bias")
 
-    def network(self, *, outputs: Sequence[str], version: str, recipe: str) -> Network:
+    def network(self, *, inputs: Sequence[str], outputs: Sequence[str], version: str, recipe: str) -> Network:
         """Take the weights of the first outputs, which are named; the scale goes into the first layer.
 
         Parameters
         ----------
+        inputs : sequence of str
+            Names of the inputs.
         outputs : sequence of str
             Names of the outputs that are kept.
         version, recipe : str
@@ -129,4 +130,4 @@ class Layers:
         kept: dict[str, Floats] = {
             name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()
         }
-        return Network(version=version, inputs=TICK_INPUTS, outputs=tuple(outputs), arrays=kept, recipe=recipe)
+        return Network(version=version, inputs=tuple(inputs), outputs=tuple(outputs), arrays=kept, recipe=recipe)

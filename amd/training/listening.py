@@ -186,7 +186,12 @@ def hear(
 
 
 def record(
-    folder: Path, jobs: int | None = None, *, n_calls: int | None = None, early_media: bool = False
+    folder: Path,
+    jobs: int | None = None,
+    *,
+    n_calls: int | None = None,
+    early_media: bool = False,
+    model: Model | None = None,
 ) -> list[Recorded]:
     """Hear a labeled set, in the order of its manifest.
 
@@ -200,6 +205,8 @@ def record(
         The first so many; all unless given.
     early_media : bool
         For policies with ``early_media``.
+    model : Model, optional
+        The shipped one unless given.
 
     Raises
     ------
@@ -207,7 +214,7 @@ def record(
         If the manifest cannot be used.
     """
     calls = read_manifest(folder)[:n_calls]
-    work = partial(_hear, folder, early_media)
+    work = partial(_hear, folder, early_media, model)
     jobs = jobs or os.cpu_count() or 1
     if jobs == 1 or len(calls) < POOL_MIN_CALLS:
         return [work(call) for call in calls]
@@ -215,8 +222,8 @@ def record(
         return list(pool.map(work, calls, chunksize=8))
 
 
-def _hear(folder: Path, early_media: bool, call: Call) -> Recorded:  # noqa: FBT001 - `partial` gives it
-    return hear(folder / call.file, call=call, early_media=early_media)
+def _hear(folder: Path, early_media: bool, model: Model | None, call: Call) -> Recorded:  # noqa: FBT001 - `partial`
+    return hear(folder / call.file, call=call, early_media=early_media, model=model)
 
 
 def weighed(recorded: Recorded, model: Model) -> Recorded:

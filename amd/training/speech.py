@@ -96,13 +96,13 @@ def fit(
             schedule.step()
             losses.append(float(loss.detach()))
         if epoch % LOG_EVERY == LOG_EVERY - 1 or epoch == recipe.n_epochs - 1:
-            network = layers.network(outputs=OUTPUTS, version=version, recipe=story)
+            network = layers.network(inputs=TICK_INPUTS, outputs=OUTPUTS, version=version, recipe=story)
             told = "" if dev is None else f", dev F1 {frame_f1(network, dev):.4f}"
             print(  # noqa: T201 - a person waits
                 f"epoch {epoch + 1}: loss {np.mean(losses):.4f}{told}, {time.perf_counter() - began_s:.0f} s",
                 flush=True,
             )
-    return layers.network(outputs=OUTPUTS, version=version, recipe=story)
+    return layers.network(inputs=TICK_INPUTS, outputs=OUTPUTS, version=version, recipe=story)
 
 
 def frame_f1(network: Network, dev: Lesson, log_odds_min: float = 0.0) -> float:

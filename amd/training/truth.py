@@ -44,8 +44,9 @@ def read_truth(folder: Path, *, n_calls: int | None = None) -> list[dict[str, An
     Returns
     -------
     list of dict
-        Each with ``file``, ``label``, ``group`` (who speaks: the manifest's column of that name, or the file where
-        it says nothing), ``speech`` (spans in seconds), ``greeting_end_s`` or None, ``beep`` (spans in seconds).
+        Each with ``file``, ``label``, ``group`` (who speaks: the manifest's column of that name, or the file with
+        its folder where it says nothing), ``speech`` (spans in seconds), ``greeting_end_s`` or None, ``beep`` (in
+        seconds too).
 
     Raises
     ------
@@ -64,7 +65,8 @@ def read_truth(folder: Path, *, n_calls: int | None = None) -> list[dict[str, An
         truths = [_by_ear(folder, call) for call in calls]
     groups = _groups([call.columns.get("group", "") for call in calls])
     return [
-        {**truth, "group": group or call.file} for truth, group, call in zip(truths, groups, calls, strict=True)
+        {**truth, "group": group or f"{folder / call.file}"}
+        for truth, group, call in zip(truths, groups, calls, strict=True)
     ]
 
 

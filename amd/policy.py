@@ -93,13 +93,13 @@ class Policy:
     """
 
     human_probability_min: float = field(default=0.8, metadata=_unit("probability", 0.5, 1))
-    machine_probability_min: float = field(default=0.97, metadata=_unit("probability", 0.5, 1))
+    machine_probability_min: float = field(default=0.96, metadata=_unit("probability", 0.5, 1))
     human_gap_min_s: float = field(default=0.85, metadata=_unit("s", 0, 10))
     gap_max_s: float = field(default=1.8, metadata=_unit("s", 0.5, 10))
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
     early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
     verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
-    forced_probability_min: float = field(default=0.95, metadata=_unit("probability", 0.5, 1))
+    forced_probability_min: float = field(default=0.98, metadata=_unit("probability", 0.5, 1))
     silence_early_s: float = field(default=5.0, metadata=_unit("s", 1, 60))
     silence_max_s: float = field(default=10.0, metadata=_unit("s", 1, 60))
     ringback_max_s: float = field(default=45.0, metadata=_unit("s", 1, 300))
@@ -163,7 +163,7 @@ PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(
         human_probability_min=0.9,
-        machine_probability_min=0.993,
+        machine_probability_min=0.996,
         human_gap_min_s=0.95,
         forced_probability_min=0.98,
     ),

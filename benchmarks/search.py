@@ -15,11 +15,13 @@ from amd.policy import PRESETS, Policy
 from amd.training.replay import CAUSES, NEVER, PARTIES, Decided, Stack
 from benchmarks.cost import Truths, mean_cost
 from benchmarks.peers.cadence import SILENT_S, Rule, Runs
+from benchmarks.peers.timing import FORCED_P
 
 GAPS_S: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0)
 LONGEST_S: Final = (0.8, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0)
 HUMAN_P: Final = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 MACHINE_P: Final = (0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
+BASE: Final = replace(PRESETS["balanced"], forced_probability_min=FORCED_P)
 HUMAN_GAPS_S: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4)
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +75,7 @@ def stopping_rules(base: Policy) -> Iterator[Policy]:
         yield replace(base, human_probability_min=human, machine_probability_min=machine, human_gap_min_s=gap_s)
 
 
-def best_policy(stack: Stack, truths: Truths, base: Policy = PRESETS["balanced"]) -> tuple[float, Policy]:
+def best_policy(stack: Stack, truths: Truths, base: Policy = BASE) -> tuple[float, Policy]:
     """Return the cheapest stopping rule on these calls, and its cost."""
     policies = list(stopping_rules(base))
     costs = [mean_cost(truths, stack.decide(policy)) for policy in policies]

@@ -57,6 +57,8 @@ MEASURES: Final = (
     "n_long_pauses",
 )
 """Pauses are those between runs, the present silence not among them; what there is none of is 0."""
+FORCED_P: Final = 0.85
+"""Of a forced verdict, for what is compared with amd: as when these trees were fitted, whatever amd's is now."""
 POLICY_FIELDS: Final = ("human_probability_min", "machine_probability_min", "human_gap_min_s")
 
 
@@ -151,7 +153,10 @@ def shipped() -> tuple[Trees, Policy]:
     content = content_of(SHIPPED.read_text(encoding="utf-8"), FORMAT)
     human, machine, gap_s = (float(content["policy"][name]) for name in POLICY_FIELDS)
     return Trees.of(content, MEASURES), Policy(
-        human_probability_min=human, machine_probability_min=machine, human_gap_min_s=gap_s
+        human_probability_min=human,
+        machine_probability_min=machine,
+        human_gap_min_s=gap_s,
+        forced_probability_min=FORCED_P,
     )
 
 

@@ -26,7 +26,7 @@ BEFORE, WITHIN, AFTER = range(3)
 BATCH_CALLS: Final = 64
 LEVEL_NONE_DB: Final = -160.0
 LATE_SHARE: Final = 0.2
-RUNG_SHARE: Final = 0.2
+RUNG_SHARE: Final = 0.1
 GATED_SHARE: Final = 0.2
 """So many calls are heard from within a word on, after some rings, or over a line that sends digital silence where
 nobody speaks. Composed calls have little of each: without them such words were missed, or heard late."""

@@ -50,8 +50,7 @@ class Policy:
     human_gap_min_s : float, 0 to 10 s
         A final ``human`` needs this silence after the greeting, whatever the model says. Machines pause
         0.3-1.0 s after their first words; on composed calls of the dev split 0.85 s put the median human verdict
-        1 s after the greeting. The law allows 2 s from
-        the end of a person's greeting (47 CFR 64.1200(a)(7)).
+        1 s after the greeting. The law allows 2 s from the end of a person's greeting (47 CFR 64.1200(a)(7)).
     gap_max_s : float, 0.5 to 10 s
         After this silence the verdict no longer waits: ``machine`` if ``forced_probability_min`` is reached,
         else ``human``. The law allows 2 s of dead air from the end of a person's greeting, of which hearing that
@@ -165,7 +164,7 @@ PRESETS: Final[dict[str, Policy]] = {
         human_probability_min=0.9,
         machine_probability_min=0.996,
         human_gap_min_s=0.95,
-        forced_probability_min=0.98,
+        forced_probability_min=0.99,
     ),
     "fast": Policy(
         machine_probability_min=0.95,

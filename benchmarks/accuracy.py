@@ -8,13 +8,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +26,7 @@ from amd.policy import PRESETS
 from amd.speech import shipped as speech_network
 from amd.training.listening import hear
 from amd.training.replay import decide
+from amd.workers import spread
 from benchmarks import systems
 from benchmarks.scoring import HEADERS, Figures, Scored, as_data, cells, figures, short, slices
 from benchmarks.systems import System
@@ -92,13 +90,7 @@ def score(sets: Sets, peers: dict[str, System], *, jobs: int | None = None) -> d
     jobs : int, optional
         Worker processes; as many as cores unless given.
     """
-    jobs = jobs or os.cpu_count() or 1
-    work = partial(judge, peers)
-    if jobs == 1:
-        judged = [work(job) for job in sets.calls]
-    else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            judged = list(pool.map(work, sets.calls, chunksize=8))
+    judged = list(spread(partial(judge, peers), sets.calls, jobs=jobs))
     return {name: [one[name] for one in judged] for name in judged[0]}
 
 

@@ -8,11 +8,8 @@ others. Needs webrtcvad, silero-vad, torch and scikit-learn.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +23,7 @@ from amd.training.answer import PARTIES, lesson_of
 from amd.training.replay import Stack
 from amd.training.truth import read_truth
 from amd.trees import Trees
+from amd.workers import spread
 from benchmarks.boosted import content_from
 from benchmarks.cost import truths_of
 from benchmarks.peers import activity, cadence, timing
@@ -94,8 +92,7 @@ def hear(job: Job) -> Timed:
 def run(folders: Sequence[Path], out: Path, *, n_calls: int | None, n_jobs: int | None) -> None:
     """Hear the calls, choose the rules, fit the trees, write them, and say what was found."""
     jobs = jobs_of(folders, n_calls)
-    with ProcessPoolExecutor(n_jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        timed = list(pool.map(hear, jobs, chunksize=16))
+    timed = list(spread(hear, jobs, jobs=n_jobs))
     for line in rules(timed):
         print(line, flush=True)
     content = fit(

@@ -9,11 +9,8 @@ scored. Needs scikit-learn.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amd.evaluation.scores import Share, wilson
+from amd.workers import spread
 from benchmarks.accuracy import read_sets
 from benchmarks.channel_features import FAMILIES, FEATURES, Floats, Heard, channel_of
 from benchmarks.fit_peers import jobs_of
@@ -70,9 +68,8 @@ def run(folder: Path, dev: Path | None, *, out: Path | None, n_calls: int | None
 def hear(folders: Sequence[Path], speech_s: float, n_calls: int | None, n_jobs: int | None) -> list[Heard]:
     """Measure the calls that have so much speech, as many people as machines."""
     work = partial(channel_of, speech_s=speech_s)
-    with ProcessPoolExecutor(n_jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        found = [one for one in pool.map(work, jobs_of(folders, n_calls), chunksize=16) if one is not None]
-    return balanced(found)
+    found = spread(work, jobs_of(folders, n_calls), jobs=n_jobs)
+    return balanced([one for one in found if one is not None])
 
 
 def balanced(heard: Sequence[Heard]) -> list[Heard]:

@@ -6,11 +6,8 @@ over the speech so far.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
@@ -24,6 +21,7 @@ from amd.spectrum import MEL_EDGES_BINS, SpectrumAnalyser
 from amd.training import calls
 from amd.training.answer import PARTIES, Heard, heard_of, lesson_of
 from amd.training.listening import Recorded, hear
+from amd.workers import spread
 from benchmarks.fit_peers import Job
 from benchmarks.peers import activity
 
@@ -130,8 +128,4 @@ def _so_far(
 
 def hear_all(jobs: Sequence[Job], n_jobs: int | None) -> list[Ticks]:
     """Hear calls in order, on as many cores as there are unless told."""
-    n_jobs = n_jobs or os.cpu_count() or 1
-    if n_jobs == 1:
-        return [ticks_of(job) for job in jobs]
-    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(ticks_of, jobs, chunksize=8))
+    return list(spread(ticks_of, jobs, jobs=n_jobs))

@@ -92,7 +92,11 @@ def run(options: argparse.Namespace) -> int:
     policy = policy_of(options, model)
     bad_rows = BadRows.STRICT if options.strict else BadRows.SKIP if options.skip else BadRows.ASK
     scoring = Scoring(
-        policy=policy, model=model_for(options), jobs=options.jobs, scheduler=options.scheduler, bad_rows=bad_rows
+        policy=policy,
+        model=model if options.model else None,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        bad_rows=bad_rows,
     )
     with progress(take_inventory(options.set).n_rows) as told:
         scored = score_set(options.set, options.out, scoring, told=told)
@@ -146,11 +150,6 @@ def run(options: argparse.Namespace) -> int:
         write_report(tally, rivals, calls, subject, options.report)
         say(f"amd: wrote {options.report}")
     return status
-
-
-def model_for(options: argparse.Namespace) -> Any:
-    """Return the model for workers: None is the shipped one, which need not be sent to them."""
-    return model_of(options) if options.model else None
 
 
 def _report_writer(out: Path) -> Any:

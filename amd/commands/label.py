@@ -54,8 +54,8 @@ def _port(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Propose, write, and serve."""
     out = options.out or options.folder / "manifest.csv"
-    policy = policy_of(options, model_of(options))
-    reading = Reading(policy=policy, model=model_of(options) if options.model else None)
+    model = model_of(options)
+    reading = Reading(policy=policy_of(options, model), model=model if options.model else None)
     with progress(len(recordings_in(options.folder))) as told:
         failures = propose(options.folder, out, reading, jobs=options.jobs, told=told)
     for failure in failures:

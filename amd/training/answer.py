@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ from amd.training.calls import (
 )
 from amd.training.layers import Layers, torch_module
 from amd.training.truth import read_truth
+from amd.workers import spread
 
 TICK_S: Final = TICK_SAMPLES / 8000
 PARTIES: Final = ("human", "machine")
@@ -86,11 +85,7 @@ def hear(folder: Path, *, n_calls: int | None = None, jobs: int = 1) -> list[Hea
     """Hear a labeled set in so many processes; calls that nobody answered teach speech and phase only."""
     truths = read_truth(folder, n_calls=n_calls)
     batches = [truths[first : first + BATCH_CALLS] for first in range(0, len(truths), BATCH_CALLS)]
-    work = partial(_hear_batch, folder)
-    if jobs == 1 or len(batches) == 1:
-        return [one for batch in batches for one in work(batch)]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return [one for heard in pool.map(work, batches) for one in heard]
+    return [one for heard in spread(partial(_hear_batch, folder), batches, jobs=jobs) for one in heard]
 
 
 def _hear_batch(folder: Path, truths: Sequence[dict[str, Any]]) -> list[Heard]:

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import oaconvolve
 
 from amd.audio import RATE_HZ, Samples
 from amd.framing import Framer, frame_end_sample, frame_start_sample
@@ -30,12 +29,6 @@ RUNG_SHARE: Final = 0.1
 GATED_SHARE: Final = 0.2
 """So many calls are heard from within a word on, after some rings, or over a line that sends digital silence where
 nobody speaks. Composed calls have little of each: without them such words were missed, or heard late."""
-ROOM_SHARE: Final = 0.15
-ROOM_S: Final = (0.2, 0.8)
-ROOM_DB: Final = (-6.0, 4.0)
-FIRST_WALL_S: Final = 0.003
-"""So many calls come from far across a room: how long it takes to die away by 60 dB, and how loud it is against
-the direct sound. Speakers of some recordings were so far away that they were taken for other voices."""
 RINGS: Final = (((425.0,), (1.0, 4.0)), ((440.0, 480.0), (2.0, 4.0)), ((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)))
 """Ringback: frequencies, and how long it sounds and pauses."""
 RINGS_MAX: Final = 3
@@ -138,8 +131,6 @@ def spoil(call: Call, rng: np.random.Generator) -> Call:
     """Return a call as composed calls seldom are, or as it is."""
     if rng.random() < HUM_SHARE:
         call = Call(samples=call.samples + _hum(call.samples.size, rng), speech=call.speech)
-    if rng.random() < ROOM_SHARE:
-        call = Call(samples=_reverberant(call.samples, rng), speech=call.speech)
     if rng.random() < GATED_SHARE:
         call = Call(samples=_gated(call, rng), speech=call.speech)
     if rng.random() < LATE_SHARE and call.speech:
@@ -164,18 +155,6 @@ def _hum(n_samples: int, rng: np.random.Generator) -> Samples:
     ]
     hum: Samples = (level * np.sqrt(2) * np.sum(parts, axis=0)).astype(np.float32)
     return hum
-
-
-def _reverberant(samples: Samples, rng: np.random.Generator) -> Samples:
-    """Add the sound of a room, at the level that the call had."""
-    die_s, gain = rng.uniform(*ROOM_S), 10 ** (rng.uniform(*ROOM_DB) / 20)
-    times_s = np.arange(round(FIRST_WALL_S * RATE_HZ), round(die_s * RATE_HZ)) / RATE_HZ
-    tail = rng.standard_normal(times_s.size) * 10 ** (-3 * times_s / die_s)
-    room = np.zeros(round(die_s * RATE_HZ))
-    room[-tail.size :] = gain * tail / np.sqrt(np.sum(tail**2))
-    room[0] = 1.0
-    heard = oaconvolve(samples, room / np.hypot(1.0, gain))[: samples.size]
-    return np.asarray(heard, dtype=np.float32)
 
 
 def _gated(call: Call, rng: np.random.Generator) -> Samples:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +21,10 @@ from amd.framing import frame_known_sample
 from amd.model import Model, machine_probability
 from amd.policy import PRESETS, Decision
 from amd.sources import open_source
+from amd.workers import spread
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-
-POOL_MIN_CALLS: Final = 24
-"""Fewer calls are heard sooner than worker processes start."""
 
 
 class Said(NamedTuple):
@@ -215,11 +210,7 @@ def record(
     """
     calls = read_manifest(folder)[:n_calls]
     work = partial(_hear, folder, early_media, model)
-    jobs = jobs or os.cpu_count() or 1
-    if jobs == 1 or len(calls) < POOL_MIN_CALLS:
-        return [work(call) for call in calls]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(work, calls, chunksize=8))
+    return list(spread(work, calls, jobs=jobs))
 
 
 def _hear(folder: Path, early_media: bool, model: Model | None, call: Call) -> Recorded:  # noqa: FBT001 - `partial`

@@ -40,7 +40,7 @@ GRID: Final[Mapping[str, tuple[float, ...]]] = {
         0.99,
     ),
     "human_gap_min_s": (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2),
-    "forced_probability_min": (0.5, 0.55, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98),
+    "forced_probability_min": (0.5, 0.55, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995),
 }
 """What is chosen. What the law gives (``gap_max_s``), and what only bounds a call, stays."""
 ROUNDS_MAX: Final = 6

@@ -115,8 +115,8 @@ class Booking:
         Order of booking within the queue; decides between equal times.
     deadline_at : datetime
         No attempt starts from here on.
-    time_zone : str
-        The customer's, by its IANA name: calling hours are theirs.
+    zones : tuple of str
+        Time zones that the customer may be in, by their IANA names: calling hours are theirs.
     attempts_max, failures_max : int, 1 or more
         How many attempts may fail on the customer's side, and how many on ours.
     """
@@ -127,7 +127,7 @@ class Booking:
     enqueued_at: datetime
     seq: int
     deadline_at: datetime
-    time_zone: str
+    zones: tuple[str, ...]
     attempts_max: int
     failures_max: int
 

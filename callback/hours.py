@@ -210,7 +210,7 @@ def next_open(
     >>> next_open([both], datetime(2026, 1, 5, 13, 30, tzinfo=UTC)).isoformat()
     '2026-01-05T16:00:00+00:00'
 
-    On 8 March 2026 clocks in New York went from 02:00 to 03:00, at 07:00 UTC, so the hour between came a day later:
+    On 8 March 2026 clocks in New York went from 02:00 to 03:00, so the hour between came a day later:
 
     >>> night = Calendar(hours=Hours.daily("02:00-03:00"), zones=("America/New_York",))
     >>> next_open([night], datetime(2026, 3, 8, 5, tzinfo=UTC)).isoformat()
@@ -270,7 +270,7 @@ def _change(zone: tzinfo, low: datetime, high: datetime) -> datetime:
 
 
 def _opening(hours: Hours, wall: datetime) -> datetime | None:
-    """Return the first open wall-clock time from ``wall`` to the end of the next day, were no clock ever changed."""
+    """Return the first open wall-clock time from ``wall`` to the end of the next day, if no clock changes."""
     today = wall.replace(hour=0, minute=0, second=0, microsecond=0)
     for midnight in (today, today + _STRIDE):
         for window in hours.on(midnight.date()):

@@ -56,12 +56,9 @@ def shape_check() -> str:
     reached = (State.REJOINED, State.OFFERED, State.CONNECTED)
     over_call = [state for state in State if state in TERMINAL and TABLE[state].keys() - {Erased}]
     ended = [state for state in State if state in TERMINAL and state not in over_call]
+    has_window = "opens_at_us IS NOT NULL AND closes_at_us IS NOT NULL AND opens_at_us < closes_at_us"
     shapes = (
-        (
-            in_line,
-            "opens_at_us IS NOT NULL AND closes_at_us IS NOT NULL AND opens_at_us < closes_at_us "
-            + "AND dial_id IS NULL AND wake_at_us IS NOT NULL AND reason IS NULL",
-        ),
+        (in_line, f"{has_window} AND dial_id IS NULL AND wake_at_us IS NOT NULL AND reason IS NULL"),
         (
             [state for state in State if state in IN_CALL and state not in reached],
             "opens_at_us IS NULL AND dial_id IS NOT NULL AND wake_at_us IS NOT NULL AND reason IS NULL",

@@ -45,6 +45,7 @@ _LOST: Final[dict[type[ev.Event], Move]] = {ev.LeaseLost: _to(State.RECONCILING,
 TABLE: Final[dict[State, dict[type[ev.Event], Move]]] = {
     State.DEFERRED: {
         ev.Due: _to(State.WAITING),
+        ev.WindowClosed: _to(State.DEFERRED, Tell),  # nobody looked while it was open
         ev.Rescheduled: _to(State.DEFERRED, Tell),
         ev.DeadlinePassed: _to(State.EXPIRED, Tell),
         ev.Cancelled: _to(State.CANCELLED, Tell),

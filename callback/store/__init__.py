@@ -1,5 +1,7 @@
 """The durable store: one schema and one set of queries, on a SQLite file or a PostgreSQL server."""
 
-from callback.store.sql import Change, Note, Store, Transaction
+from callback.store.reads import Reads
+from callback.store.sql import Store, Transaction
+from callback.store.writes import Change, Errand, Note
 
-__all__ = ["Change", "Note", "Store", "Transaction"]
+__all__ = ["Change", "Errand", "Note", "Reads", "Store", "Transaction"]

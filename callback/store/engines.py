@@ -135,7 +135,7 @@ def _failed(error: DBAPIError) -> StoreError:
         return SchemaError(f"tables are missing in PostgreSQL ({state}): run `callback migrate`?")
     if error.connection_invalidated or isinstance(error, OperationalError):
         return StoreUnavailable(
-            f"the connection to PostgreSQL failed ({state or 'no answer'}): is the server up? Try again: it is safe"
+            f"the connection to PostgreSQL broke ({state or 'no answer'}); is the server up? Trying again is safe"
         )
     return StoreError(f"PostgreSQL refused this ({state}): nothing was written")
 

@@ -14,7 +14,7 @@ from callback.diagrams import open_check
 from callback.errors import UnknownCallback
 from callback.events import Event
 from callback.log import decode, from_us, to_us
-from callback.states import Booking, Callback, Outcome
+from callback.states import Booking, Callback, Outcome, State
 from callback.store.tables import (
     COLUMNS,
     PLACE,
@@ -33,6 +33,7 @@ from callback.store.tables import (
 _WAITING: Final = sa.text("state = 'waiting'")
 _REJOINED: Final = sa.text("state = 'rejoined'")
 _OPEN: Final = sa.text(open_check())
+_ENDED: Final = sa.text(f"NOT ({open_check()})")
 _HAS_DIAL: Final = sa.text("dial_id IS NOT NULL")
 _HAS_WAKE: Final = sa.text("wake_at_us IS NOT NULL")
 _IN_ORDER: Final = [callbacks.c[name] for name in PLACE]
@@ -66,11 +67,11 @@ DUE: Final = (
     .limit(sa.bindparam("limit"))
 )
 OPEN_OF_NUMBER: Final = _SELECT.where(callbacks.c.number == sa.bindparam("number"), _OPEN).order_by(callbacks.c.id)
-ENDED_OF_NUMBER: Final = _SELECT.where(callbacks.c.number == sa.bindparam("number"), sa.not_(_OPEN))
+ENDED_OF_NUMBER: Final = _SELECT.where(callbacks.c.number == sa.bindparam("number"), _ENDED)
 ENDED_BEFORE: Final = (
     _SELECT.where(
         callbacks.c.number.is_not(None),
-        sa.not_(_OPEN),
+        _ENDED,
         callbacks.c.dial_id.is_(None),
         callbacks.c.changed_at_us < sa.bindparam("before_us"),
     )
@@ -86,6 +87,16 @@ AHEAD: Final = (
         sa.text("state <> 'connected'"),
         sa.tuple_(*_IN_ORDER) < sa.tuple_(*(sa.bindparam(name) for name in PLACE)),
     )
+)
+LINE_AHEAD: Final = (
+    sa.select(*[callbacks.c[name] for name in ("id", *PLACE, "state")])
+    .where(
+        callbacks.c.queue == sa.bindparam("queue"),
+        _OPEN,
+        sa.text("state NOT IN ('connected', 'deferred')"),
+        sa.tuple_(*_IN_ORDER) < sa.tuple_(*(sa.bindparam(name) for name in PLACE)),
+    )
+    .order_by(*_IN_ORDER)
 )
 IN_FLIGHT: Final = (
     sa.select(sa.func.count())
@@ -184,8 +195,12 @@ class Reads:
 
     def ahead(self, booking: Booking) -> int:
         """Return how many callbacks of the queue stand before a place and have no agent yet."""
-        place = {"priority": booking.priority, "enqueued_at_us": to_us(booking.enqueued_at), "seq": booking.seq}
-        return int(self._connection.execute(AHEAD, {"queue": booking.queue, **place}).scalar() or 0)
+        return int(self._connection.execute(AHEAD, _place(booking)).scalar() or 0)
+
+    def line_ahead(self, booking: Booking) -> list[tuple[str, int, datetime, int, State]]:
+        """Return id, place and state of the callbacks before a place that may need an agent now."""
+        rows = self._connection.execute(LINE_AHEAD, _place(booking))
+        return [(id_, priority, from_us(joined), seq, State(state)) for id_, priority, joined, seq, state in rows]
 
     def in_flight(self, queue: str) -> int:
         """Return how many calls of the queue may end in a customer who needs an agent."""
@@ -240,3 +255,8 @@ class Reads:
         """Return how many commands are still to be done."""
         query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.done_at_us.is_(None))
         return int(self._connection.execute(query).scalar() or 0)
+
+
+def _place(booking: Booking) -> dict[str, Any]:
+    place = {"priority": booking.priority, "enqueued_at_us": to_us(booking.enqueued_at), "seq": booking.seq}
+    return {"queue": booking.queue, **place}

@@ -18,9 +18,7 @@ from callback.errors import StoreError
 from callback.store import migrations
 from callback.store.engines import READING, engine_of, translated
 from callback.store.reads import Reads
-from callback.store.writes import Change, Note, Writes
-
-__all__ = ["Change", "Note", "Store", "Transaction"]
+from callback.store.writes import Writes
 
 WAIT_MAX_S: Final = 5.0
 

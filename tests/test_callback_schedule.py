@@ -1,4 +1,4 @@
-"""When the next attempt may start: within every cap, every hour and every law, for whatever comes of the attempts."""
+"""When the next attempt may start: within every cap, hour and law, for whatever comes of the attempts."""
 
 import dataclasses
 import math

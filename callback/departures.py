@@ -1,12 +1,13 @@
 """How long until everyone ahead is gone: the sum of the departures, by its mean, its variance and a gamma law.
 
 While all agents are busy, services end as a Poisson process of rate ``r = agents / handling_s``, and a customer
-with nobody ahead waits for the next one. Someone ahead adds one service if they are still there when their own turn
-comes at ``W``: a live caller with the probability ``exp(-W / patience_s)``, a callback if its customer is reached.
-With ``B`` for that, the next one's wait is ``W + B * E``, with ``E`` exponential of rate ``r``, and the line is
-worked through from its head. For live callers alone that is the sum of exponentials of rates ``r + j / patience_s``,
-a hypoexponential law: the estimator of queue length with abandonment. Expectations of ``exp(-W / patience_s)`` are
-taken as if ``W`` were gamma: it is when nobody hangs up, and nearly when they do (docs/waits.md).
+with nobody ahead waits for the next one. Someone ahead adds one service if they are still there when their own
+turn comes at ``W``: a live caller with the probability ``exp(-W / patience_s)``, a callback if its customer is
+reached. With ``B`` for that, the next one's wait is ``W + B * E``, with ``E`` exponential of rate ``r``, and the
+line is worked through from its head. For live callers alone that is the sum of exponentials of the rates
+``r + j / patience_s``, a hypoexponential law: the estimator of queue length with abandonment. The expectations of
+``exp(-W / patience_s)`` are taken as if ``W`` were gamma: it is when nobody hangs up, and nearly when they do
+(docs/waits.md).
 
 References
 ----------

@@ -20,8 +20,8 @@ LOW: Final = 0.1
 HIGH: Final = 0.9
 """The range is from the first to the last decile: one wait in five is outside, and that is said."""
 SLOWER: Final = 1.25
-"""Calls are longer when their mean has grown by this. Assumption: the mean of 64 calls of exponential length is off
-by an eighth (one standard deviation), so a quarter is rarely chance."""
+"""Calls are longer when their mean has grown by this. Assumption: the mean of 64 calls of exponential length is
+off by an eighth (one standard deviation), so a quarter is rarely chance."""
 
 
 class EstimateError(ValueError):

@@ -110,10 +110,10 @@ def next_attempt(
     check_order(attempts, now)
     if reason := stop_reason(policy, attempts):
         return Stop(reason=reason)
-    earliest = max(now, *waits(policy, attempts))
+    earliest = max([now, *waits(policy, attempts)])
     if not_before is not None:
         earliest = max(earliest, in_utc("not_before", not_before))
-    lawful = max((earliest, *_lawful(times.regulation, attempts)))
+    lawful = max([earliest, *_lawful(times.regulation, attempts)])
     at = _open_at(policy, attempts, earliest if times.live_agent else lawful, times, deadline)
     if at is None:
         return Stop(reason=StopReason.NO_TIME_LEFT)

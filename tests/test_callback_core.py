@@ -86,7 +86,7 @@ def test_walks_of_the_core_break_nothing():
     walked = walks.run(120_000, seed=7)
     assert walked.problems == []
     assert {state.value for state in TERMINAL} <= set(walked.ends)
-    assert {(state, kind.type) for state, kind, _ in moves()} <= walked.pairs
+    assert {(state, kind.type) for state, kind, _ in moves() if kind not in walks.ABRUPT} <= walked.pairs
     assert 0 < walked.refused < walked.steps
 
 

@@ -10,8 +10,8 @@ from callback.diagrams import markdown, mermaid
 PAGE: Final = Path(__file__).parents[2] / "docs" / "callback-states.md"
 TEXT: Final = """# States of a callback
 
-Made by `python -m benchmarks callback docs` from the table in `callback/transitions.py`; a test fails when they differ.
-The words are explained in [callback](callback.md).
+Made by `python -m benchmarks callback docs` from the table in `callback/transitions.py`; a test fails when they
+differ. The words are explained in [callback](callback.md).
 
 ```mermaid
 {diagram}```

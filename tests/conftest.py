@@ -1,4 +1,4 @@
-"""How properties are drawn: the same ones in every run, and no verdict from how fast a machine is; and databases."""
+"""How properties are drawn: the same ones in every run, no verdict from how fast a machine is; databases."""
 
 import os
 
@@ -51,7 +51,8 @@ def store(database):
 
 @pytest.fixture
 def service(store):
-    from callback.service import CallbackService
     from callback_calls import RULES
+
+    from callback.service import CallbackService
 
     return CallbackService(store, RULES)

@@ -17,7 +17,7 @@ from callback.schedule import reschedule, snooze
 from callback.states import Booking, Callback, Person, Reason, State, Window
 from callback.store import Reads, Transaction
 from callback.transacting import Done, Transacting, logger, past, save, woken
-from callback.transitions import book
+from callback.transitions import TABLE, book, refusal
 
 
 class Bookings(Transacting):
@@ -140,6 +140,9 @@ class Bookings(Transacting):
 
         Raises
         ------
+        IllegalTransition
+            It has ended, or a call is on: what the customer says on the phone comes with the end of the call
+            (`callback.reports.CallEnded.not_before`).
         BookingRefused
             The time is past, or outside the hours, or too late; the message names the next that would do.
         """
@@ -148,6 +151,8 @@ class Bookings(Transacting):
 
         def write(transaction: Transaction) -> Done:
             callback = transaction.get(callback_id)
+            if ev.Rescheduled not in TABLE[callback.state]:
+                raise IllegalTransition(refusal(callback.state, ev.Rescheduled))
             times, deadline = times_of(self.rules, callback.booking.zones), callback.booking.deadline_at
             then = max(now, callback.changed_at)
             try:

@@ -146,7 +146,7 @@ def step(callback: Callback, event: ev.Event, now: datetime) -> tuple[Callback, 
     kind = type(event)
     move = TABLE[callback.state].get(kind)
     if move is None:
-        raise IllegalTransition(refusal(callback.state, event))
+        raise IllegalTransition(refusal(callback.state, kind))
     at = now if now > callback.changed_at else callback.changed_at
     after = moved(callback, move.to, at)
     CHANGES[kind](after, event)
@@ -193,10 +193,10 @@ _NOBODY: Final = Person(number="")
 """Stands in for a person whom the log will erase."""
 
 
-def refusal(state: State, event: ev.Event) -> str:
+def refusal(state: State, event: type[ev.Event]) -> str:
     """Say why an event is illegal, and what would be legal."""
     legal = ", ".join(sorted(kind.type for kind in TABLE[state]))
-    return f"{_name(event)} cannot happen in state {str(state)!r}; legal here: {legal}"
+    return f"{event.type!r} cannot happen in state {str(state)!r}; legal here: {legal}"
 
 
 def _name(event: ev.Event | None) -> str:

@@ -1,20 +1,26 @@
 """A small telephone world around one store: customers, a dialer, agents and workers that die at any write.
 
-The dialer is what counts: it knows which calls are really on. No call may be placed twice, no number may be rung by
-two calls at once, no agent may be offered before a person answered, whatever dies and whenever. A crash is an
-exception thrown between two statements of the store, or between the store and the dialer; `kills` does the same by
-SIGKILL to real processes.
+The dialer is what counts: it knows which calls are really on. No call may be placed twice, no number may be rung
+by two calls at once, no agent may be offered before a person answered, whatever dies and whenever. A crash is an
+exception thrown between two statements of the store, or between the store and the dialer; `kills` does the same
+by SIGKILL to real processes.
 """
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -40,6 +46,7 @@ RULES: Final = Rules(
     retries=RetryPolicy(network_failures_max=4, time_of_day_apart_s=0.0),
 )
 JUMP_SHARE: Final = 0.0005
+WORLD_CALLBACKS: Final = 500
 OUTCOMES: Final = (
     *[Outcome.HUMAN] * 8,
     *[Outcome.MACHINE] * 4,
@@ -127,13 +134,21 @@ class World:
     def run(self, n_callbacks: int) -> None:
         """Let so many callbacks be booked, and all of them come to their end."""
         acts = (self.book, self.claim, self.place, self.deliver, self.offer, self.errands, self.change_mind)
-        weights = (3, 5, 6, 14, 4, 2, 0.4)
+        weights = (4, 4, 6, 12, 4, 1, 0.4)
         while self.counts["booked"] < n_callbacks:
             self._tick()
             self.rng.choices(acts, weights)[0]()
         for _ in range(4000):
             self._tick(60)
-            for act in (self.claim, self.place, self.deliver, self.deliver, self.deliver, self.offer, self.errands):
+            for act in (
+                self.claim,
+                self.place,
+                self.deliver,
+                self.deliver,
+                self.deliver,
+                self.offer,
+                self.errands,
+            ):
                 act()
             if not self._settle():
                 break
@@ -148,15 +163,13 @@ class World:
 
     def book(self) -> None:
         """Somebody books; perhaps twice, perhaps for a number that has an open callback."""
-        number = f"+1202555{self.rng.randrange(100, 200):04d}"
+        number = f"+1{self.rng.choice((202, 212, 312))}555{self.rng.randrange(100, 200):04d}"
         key = f"r{self.counts['asked']}"
         self.counts["asked"] += 1
         queue, joined = self.rng.choice(QUEUES), self.now - timedelta(seconds=self.rng.randrange(120))
         for _ in range(2 if self.rng.random() < 0.05 else 1):
             with self.mortal(), suppress(AlreadyBooked):
-                booked = self.service.book(
-                    number, queue=queue, now=self.now, enqueued_at=joined, request_key=key
-                )
+                booked = self.service.book(number, queue=queue, now=self.now, enqueued_at=joined, request_key=key)
                 if booked.id not in self.open:
                     self.open.append(booked.id)
                     self.counts["booked"] += 1
@@ -319,3 +332,35 @@ class World:
                 if connected and not any(attempt.reached_at for attempt in reads.attempts(callback.id)):
                     self.problems.append(f"I5 {callback.id} was completed without a person")
                 self.counts["events"] += len(log)
+
+
+def lived(n_callbacks: int, seed: int, crash_share: float = 0.1) -> tuple[Counter[str], list[str]]:
+    """Let a world of its own live and end; return what happened and what was wrong."""
+    with tempfile.TemporaryDirectory(prefix="callback-world-") as folder:
+        store = Store(str(Path(folder) / "world.db"))
+        store.migrate()
+        world = World(store=store, rng=random.Random(seed), crash_share=crash_share)
+        world.run(n_callbacks)
+        world.check()
+        store.close()
+    return world.counts, [f"seed {seed}: {problem}" for problem in world.problems]
+
+
+def run(n_callbacks: int, *, seed: int, jobs: int, out: Path | None) -> bool:
+    """Let worlds of some hundred live until there were enough callbacks; return whether nothing broke."""
+    counts: Counter[str] = Counter()
+    problems: list[str] = []
+    n_worlds = -(-n_callbacks // WORLD_CALLBACKS)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        seeds = range(seed, seed + n_worlds)
+        for done, (more, wrong) in enumerate(pool.map(partial(lived, WORLD_CALLBACKS), seeds), 1):
+            counts += more
+            problems += wrong
+            print(f"{done}/{n_worlds} worlds, {counts['booked']} callbacks, {counts['crashes']} crashes, ", end="")
+            print(f"{len(problems)} broken", flush=True)
+    figures = {"seed": seed, "worlds": n_worlds, "problems": problems, "counts": dict(sorted(counts.items()))}
+    print(json.dumps(figures, indent=2))
+    if out is not None:
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return not problems

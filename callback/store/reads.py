@@ -112,6 +112,23 @@ PAGE: Final = (
     _SELECT.where(callbacks.c.id > sa.bindparam("after")).order_by(callbacks.c.id).limit(sa.bindparam("limit"))
 )
 PAGE_ROWS: Final = 500
+_LOCKING: Final = {  # made once: a statement that is made anew is compiled anew
+    statement: statement.with_for_update()
+    for statement in (BY_ID, HEAD, READY, DUE, OPEN_OF_NUMBER, ENDED_OF_NUMBER, ENDED_BEFORE, PAGE)
+}
+_OF_REQUEST: Final = sa.select(requests.c.callback_id).where(requests.c.request_key == sa.bindparam("key"))
+_SUPPRESSED: Final = sa.select(suppressed.c.number).where(suppressed.c.number == sa.bindparam("number"))
+_QUEUES: Final = sa.select(queues.c.name).order_by(queues.c.name)
+_LOG: Final = (
+    sa.select(events.c.type, events.c.data, events.c.at_us)
+    .where(events.c.callback_id == sa.bindparam("id"))
+    .order_by(events.c.version)
+)
+_ATTEMPTS: Final = (
+    sa.select(attempts)
+    .where(attempts.c.callback_id == sa.bindparam("id"))
+    .order_by(attempts.c.started_at_us, attempts.c.dial_id)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +154,8 @@ class Reads:
         self._connection = connection
 
     def _rows(self, statement: sa.Select[Any], **values: Any) -> list[Callback]:
-        return [callback_of(row) for row in self._connection.execute(self._locking(statement), values)]
-
-    def _locking(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        return statement.with_for_update() if self.locks else statement
+        chosen = _LOCKING[statement] if self.locks else statement
+        return [callback_of(row) for row in self._connection.execute(chosen, values)]
 
     def get(self, callback_id: str) -> Callback:
         """Return a callback.
@@ -189,8 +204,7 @@ class Reads:
 
     def of_request(self, key: str) -> Callback | None:
         """Return the callback that was booked with an idempotency key."""
-        query = sa.select(requests.c.callback_id).where(requests.c.request_key == key)
-        callback_id = self._connection.execute(query).scalar()
+        callback_id = self._connection.execute(_OF_REQUEST, {"key": key}).scalar()
         return None if callback_id is None else self.get(callback_id)
 
     def ahead(self, booking: Booking) -> int:
@@ -208,29 +222,19 @@ class Reads:
 
     def queues(self) -> list[str]:
         """Return the names of all queues that ever had a callback."""
-        return list(self._connection.execute(sa.select(queues.c.name).order_by(queues.c.name)).scalars())
+        return list(self._connection.execute(_QUEUES).scalars())
 
     def is_suppressed(self, number: str) -> bool:
         """Whether a number must never be called again."""
-        query = sa.select(suppressed.c.number).where(suppressed.c.number == number)
-        return self._connection.execute(query).scalar() is not None
+        return self._connection.execute(_SUPPRESSED, {"number": number}).scalar() is not None
 
     def log(self, callback_id: str) -> list[tuple[Event, datetime]]:
         """Return the events of a callback and when each happened, from the first on."""
-        query = (
-            sa.select(events.c.type, events.c.data, events.c.at_us)
-            .where(events.c.callback_id == callback_id)
-            .order_by(events.c.version)
-        )
-        return [(decode(name, data), from_us(at)) for name, data, at in self._connection.execute(query)]
+        rows = self._connection.execute(_LOG, {"id": callback_id})
+        return [(decode(name, data), from_us(at)) for name, data, at in rows]
 
     def attempts(self, callback_id: str) -> list[Attempt]:
         """Return the calls that were placed for a callback, from the first on."""
-        query = (
-            sa.select(attempts)
-            .where(attempts.c.callback_id == callback_id)
-            .order_by(attempts.c.started_at_us, attempts.c.dial_id)
-        )
         return [
             Attempt(
                 dial_id=row["dial_id"],
@@ -241,7 +245,7 @@ class Reads:
                 cause=row["cause"],
                 evidence=row["evidence"],
             )
-            for row in self._connection.execute(query).mappings()
+            for row in self._connection.execute(_ATTEMPTS, {"id": callback_id}).mappings()
         ]
 
     def all(self) -> Iterator[Callback]:

@@ -50,6 +50,18 @@ _NOTED: Final = (
     .where(attempts.c.dial_id == sa.bindparam("which"))
     .values(cause=sa.bindparam("why"), evidence=sa.bindparam("how"))
 )
+_AGAIN: Final = (
+    sa.update(inbox)
+    .where(inbox.c.source_id == sa.bindparam("which"))
+    .values(times=inbox.c.times + 1, received_at_us=sa.bindparam("received"))
+)
+_ADD_CALLBACK: Final = sa.insert(callbacks)
+_ADD_EVENT: Final = sa.insert(events)
+_ADD_ATTEMPT: Final = sa.insert(attempts)
+_ADD_REQUEST: Final = sa.insert(requests)
+_ADD_REPORT: Final = sa.insert(inbox)
+_ADD_COMMAND: Final = sa.insert(outbox)
+_ADD_SUPPRESSED: Final = sa.insert(suppressed)
 _FORGOTTEN: Final = (
     sa.update(attempts).where(attempts.c.callback_id == sa.bindparam("which")).values(number=None),
     sa.delete(requests).where(requests.c.callback_id == sa.bindparam("which")),
@@ -130,11 +142,11 @@ class Writes(Reads):
     def add(self, callback: Callback, event: Event, *, request_key: str | None = None) -> None:
         """Write a new callback and its first event."""
         row = {**fixed(callback.booking), **moving(callback)}
-        self._connection.execute(sa.insert(callbacks), row)
+        self._connection.execute(_ADD_CALLBACK, row)
         self._log([(START, event, callback)])
         if request_key is not None:
             row = {"request_key": request_key, "callback_id": callback.id}
-            self._connection.execute(sa.insert(requests), row)
+            self._connection.execute(_ADD_REQUEST, row)
 
     def save(self, changes: Sequence[Change]) -> None:
         """Write transitions of different callbacks.
@@ -173,7 +185,7 @@ class Writes(Reads):
             }
             for state, event, after in entries
         ]
-        self._connection.execute(sa.insert(events), rows)
+        self._connection.execute(_ADD_EVENT, rows)
 
     def _attempts(self, changes: Iterable[Change]) -> None:
         begun: list[dict[str, Any]] = []
@@ -194,7 +206,7 @@ class Writes(Reads):
             if change.note is not None and before is not None:
                 noted.append({"which": before.id, "why": change.note.cause, "how": change.note.evidence})
         for statement, rows in (
-            (sa.insert(attempts), begun),
+            (_ADD_ATTEMPT, begun),
             (_REACHED, reached),
             (_ENDED, ended),
             (_NOTED, noted),
@@ -219,16 +231,12 @@ class Writes(Reads):
             if command.durable
         ]
         if rows:
-            self._connection.execute(sa.insert(outbox), rows)
+            self._connection.execute(_ADD_COMMAND, rows)
 
     def seen(self, source_id: str, now: datetime) -> bool:
         """Whether an event came before; if so, that it came again is written down."""
-        again = (
-            sa.update(inbox)
-            .where(inbox.c.source_id == source_id)
-            .values(times=inbox.c.times + 1, received_at_us=to_us(now))
-        )
-        return self._connection.execute(again).rowcount > 0
+        values = {"which": source_id, "received": to_us(now)}
+        return self._connection.execute(_AGAIN, values).rowcount > 0
 
     def received(
         self, source_id: str, *, callback_id: str, dial_id: str, kind: str, now: datetime, result: str
@@ -237,7 +245,7 @@ class Writes(Reads):
         row: dict[str, str | int] = {"source_id": source_id, "callback_id": callback_id}
         row |= {"dial_id": dial_id, "type": kind}
         row |= {"received_at_us": to_us(now), "result": result, "times": 1}
-        self._connection.execute(sa.insert(inbox), row)
+        self._connection.execute(_ADD_REPORT, row)
 
     def take(self, now: datetime, *, limit: int, again_after: timedelta) -> list[Errand]:
         """Take commands to do; those that are not `done` come again after some time, to whoever asks then."""
@@ -263,7 +271,7 @@ class Writes(Reads):
     def suppress(self, number: str, now: datetime) -> None:
         """Never call a number again."""
         if not self.is_suppressed(number):
-            self._connection.execute(sa.insert(suppressed), {"number": number, "since_us": to_us(now)})
+            self._connection.execute(_ADD_SUPPRESSED, {"number": number, "since_us": to_us(now)})
 
 
 def _key(row: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ RULES: Final = Rules(
     retries=RetryPolicy(network_failures_max=4, time_of_day_apart_s=0.0),
 )
 JUMP_SHARE: Final = 0.0005
+SETTLE_EVERY: Final = 25
 WORLD_CALLBACKS: Final = 500
 OUTCOMES: Final = (
     *[Outcome.HUMAN] * 8,
@@ -138,7 +139,7 @@ class World:
         while self.counts["booked"] < n_callbacks:
             self._tick()
             self.rng.choices(acts, weights)[0]()
-        for _ in range(4000):
+        for turn in range(1, 4001):
             self._tick(60)
             for act in (
                 self.claim,
@@ -150,7 +151,7 @@ class World:
                 self.errands,
             ):
                 act()
-            if not self._settle():
+            if turn % SETTLE_EVERY == 0 and not self._settle():
                 break
         else:
             self.problems.append(f"I8 stuck: {len(self.open)} callbacks never ended")
@@ -180,9 +181,10 @@ class World:
         claimed: list[Done] = []
         with self.mortal():
             claimed = self.service.claim_due(self.now, queue=queue, limit=3, in_flight_max=IN_FLIGHT_MAX)
-        with self.store.reading() as reads:
-            if reads.in_flight(queue) > IN_FLIGHT_MAX:
-                self.problems.append("I13 more in flight than paced")
+        if claimed:
+            with self.store.reading() as reads:
+                if reads.in_flight(queue) > IN_FLIGHT_MAX:
+                    self.problems.append("I13 more in flight than paced")
         keys = [done.callback.booking.key for done in claimed]
         if keys != sorted(keys):
             self.problems.append("I4 claimed out of line")
@@ -239,6 +241,8 @@ class World:
 
     def offer(self) -> None:
         """An agent is free, and asks for the next; then talks, misses, or hears the customer hang up."""
+        if not any(call.up and call.person for call in self.calls.values()):
+            return
         queue = self.rng.choice(QUEUES)
         offered: Done | None = None
         with self.store.reading() as reads:

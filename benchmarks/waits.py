@@ -47,6 +47,8 @@ class Case:
     centre: Centre
     assumed_handling: float = 1.0
     """The mean handling time that the estimator is given, over the true one."""
+    assumed_from: int | None = None
+    """Of so many calls it is the mean, drawn anew for each customer; None is of endlessly many."""
 
 
 MIXED: Final = Centre(load=1.15, patience_s=PATIENCE_S, callbacks=0.3, reach=0.7)
@@ -61,6 +63,7 @@ CASES: Final = (
     Case(name="half are callbacks", centre=replace(MIXED, load=1.30, callbacks=0.5)),
     Case(name="handling half as varied", centre=replace(MIXED, handling_cv=0.5)),
     Case(name="handling half again as varied", centre=replace(MIXED, handling_cv=1.5)),
+    Case(name="handling is the mean of 64 calls", centre=MIXED, assumed_from=64),
     Case(name="handling taken 20 % too short", centre=MIXED, assumed_handling=0.8),
 )
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -95,24 +98,22 @@ def run(*, out: Path | None, plot: Path | None = None, seed: int = 1, n_customer
 
 def measure(case: Case, *, seed: int, n_customers: int) -> dict[str, Any]:
     """Return the figures of one case."""
-    centre = case.centre
-    seen = observe(centre, np.random.default_rng(seed), n_customers=n_customers, every=_every(centre, n_customers))
+    centre, rng = case.centre, np.random.default_rng(seed)
+    seen = observe(centre, rng, n_customers=n_customers, every=_every(centre, n_customers))
     seen = seen[: len(seen) // BATCHES * BATCHES]
     waits = np.array([one.wait_s for one in seen])
     served = np.array([one.served for one in seen])
-    service = Service(
-        agents=centre.agents,
-        handling_s=centre.handling_s * case.assumed_handling,
-        patience_s=centre.patience_s,
-        reach=centre.reach,
-    )
-    ranges = [estimate_wait(contacts(one.live_ahead), service) for one in seen]
-    estimates = _estimates(seen, service)
+    services = _services(case, rng, len(seen))
+    ranges = [
+        estimate_wait(contacts(one.live_ahead), service) for one, service in zip(seen, services, strict=True)
+    ]
+    estimates = _estimates(seen, services)
     below = waits < np.array([one.p10_s for one in ranges])
     above = waits > np.array([one.p90_s for one in ranges])
     return {
         "centre": {name: value if math.isfinite(value) else None for name, value in asdict(centre).items()},
         "assumed_handling": case.assumed_handling,
+        "assumed_from": case.assumed_from,
         "n": len(seen),
         "mean_wait_s": round(float(waits.mean()), 1),
         "mean_ahead": round(float(np.mean([len(one.live_ahead) for one in seen])), 1),
@@ -141,16 +142,39 @@ def _contact(index: int, *, live: bool) -> Contact:
     return Contact(id=str(index), place=place, kind=Kind.LIVE if live else Kind.CALLBACK, ready=live)
 
 
-def _estimates(seen: Sequence[Seen], service: Service) -> dict[str, Values]:
-    service_s = service.handling_s / service.agents
-    stays = ([None if live else service.reach for live in one.live_ahead] for one in seen)
+def _services(case: Case, rng: np.random.Generator, n: int) -> list[Service]:
+    """Return what the estimator takes for true, for each customer."""
+    known = Service(
+        agents=case.centre.agents,
+        handling_s=case.centre.handling_s * case.assumed_handling,
+        patience_s=case.centre.patience_s,
+        reach=case.centre.reach,
+    )
+    if case.assumed_from is None:
+        return [known] * n
+    off = rng.gamma(case.assumed_from, 1 / case.assumed_from, n)
+    return [replace(known, handling_s=known.handling_s * float(one)) for one in off]
+
+
+def _estimates(seen: Sequence[Seen], services: Sequence[Service]) -> dict[str, Values]:
+    lines = list(zip(seen, services, strict=True))
     return {
-        "departures": np.array([moments(one, service_s, service.patience_s)[0] for one in stays]),
-        "queue": np.array([(len(one.live_ahead) + 1) * service_s for one in seen]),
+        "departures": np.array([_departures_s(one.live_ahead, service) for one, service in lines]),
+        "queue": np.array([(len(one.live_ahead) + 1) * one_s(service) for one, service in lines]),
         "head": np.array([one.head_s for one in seen]),
         "last": np.array([one.last_s for one in seen]),
         "average": np.array([one.average_s for one in seen]),
     }
+
+
+def _departures_s(live_ahead: Sequence[bool], service: Service) -> float:
+    stays = [None if live else service.reach for live in live_ahead]
+    return moments(stays, one_s(service), service.patience_s)[0]
+
+
+def one_s(service: Service) -> float:
+    """Return the mean time between two services ending."""
+    return service.handling_s / service.agents
 
 
 def _rmse_over_mean(estimate: Values, waits: Values, served: Values) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,9 +19,10 @@ from callback.ordering import Contact
 LOW: Final = 0.1
 HIGH: Final = 0.9
 """The range is from the first to the last decile: one wait in five is outside, and that is said."""
-SLOWER: Final = 1.25
-"""Calls are longer when their mean has grown by this. Assumption: the mean of 64 calls of exponential length is
-off by an eighth (one standard deviation), so a quarter is rarely chance."""
+CHANGED: Final = 1.25
+"""Calls have become longer, or shorter, when their mean has changed by this factor; until then what a customer is
+told keeps to the mean it began with. Assumption: the mean of 64 calls of exponential length is off by an eighth
+(one standard deviation), so a quarter is rarely chance."""
 
 
 class EstimateError(ValueError):
@@ -127,7 +128,7 @@ class Told:
     n_ahead : int
         Contacts ahead when it was told.
     agents, handling_s : int, float
-        Of the `Service` from which ``wait`` came.
+        What ``wait`` was estimated with.
     grown : Reason or None
         Why it is longer than what was told before.
     """
@@ -152,28 +153,23 @@ def tell(previous: Told | None, ahead: Sequence[Contact], service: Service) -> T
     >>> tell(first, [], Service(agents=5, handling_s=180.0)).grown
     <Reason.FEWER_AGENTS: 'fewer_agents'>
     """
+    if previous is not None and 1 / CHANGED < service.handling_s / previous.handling_s < CHANGED:
+        service = replace(service, handling_s=previous.handling_s)
     fresh = estimate_wait(ahead, service)
     now = Told(wait=fresh, n_ahead=len(ahead), agents=service.agents, handling_s=service.handling_s)
-    if previous is None or _no_longer(fresh, previous.wait):
+    if previous is None or _shorter(fresh, previous.wait) == fresh:
         return now
     if reason := _reason(previous, now):
-        return Told(wait=fresh, n_ahead=now.n_ahead, agents=now.agents, handling_s=now.handling_s, grown=reason)
-    old = previous.wait
-    shorter = Wait(
+        return replace(now, grown=reason)
+    return replace(now, wait=_shorter(fresh, previous.wait))
+
+
+def _shorter(fresh: Wait, old: Wait) -> Wait:
+    return Wait(
         p10_s=min(fresh.p10_s, old.p10_s),
         p50_s=min(fresh.p50_s, old.p50_s),
         p90_s=min(fresh.p90_s, old.p90_s),
         mean_s=min(fresh.mean_s, old.mean_s),
-    )
-    return Told(wait=shorter, n_ahead=now.n_ahead, agents=previous.agents, handling_s=previous.handling_s)
-
-
-def _no_longer(fresh: Wait, old: Wait) -> bool:
-    return (
-        fresh.p10_s <= old.p10_s
-        and fresh.p50_s <= old.p50_s
-        and fresh.p90_s <= old.p90_s
-        and fresh.mean_s <= old.mean_s
     )
 
 
@@ -182,4 +178,4 @@ def _reason(previous: Told, now: Told) -> Reason | None:
         return Reason.MORE_AHEAD
     if now.agents < previous.agents:
         return Reason.FEWER_AGENTS
-    return Reason.LONGER_CALLS if now.handling_s >= SLOWER * previous.handling_s else None
+    return Reason.LONGER_CALLS if now.handling_s > previous.handling_s else None

@@ -105,9 +105,9 @@ def test_one_more_ahead_never_shortens_the_wait(live, service, data):
     place = data.draw(st.integers(0, len(live)))
     more = [*live[:place], data.draw(st.booleans()), *live[place:]]
     shorter, longer = (estimate_wait(line(one), service) for one in (live, more))
-    # The closure's tenth percentile may give way by a few per cent where two agents serve impatient callers.
-    assert all(after >= before * 0.97 for before, after in zip(values(shorter), values(longer), strict=True))
-    assert longer.mean_s >= shorter.mean_s * (1 - 1e-3)
+    # The closure's tenth percentile gives way by 4e-5 where one agent serves impatient callers.
+    assert all(after >= before * (1 - 1e-3) for before, after in zip(values(shorter), values(longer), strict=True))
+    assert longer.mean_s >= shorter.mean_s
 
 
 @given(kinds, services)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks import waits
+from benchmarks import waits, waits_page
 from benchmarks.waitline import Centre, observe
 from callback.departures import gamma_quantile, gamma_share, moments
 from callback.estimate import CHANGED, NO_WAIT, EstimateError, Reason, Service, Wait, estimate_wait, tell
@@ -161,6 +161,23 @@ def test_while_a_line_only_moves_up_nothing_told_ever_grows(live, service, drift
         told = later
 
 
+@pytest.mark.parametrize(
+    ("n_ahead", "fields", "reason"),
+    [
+        (6, {}, Reason.MORE_AHEAD),
+        (5, {"agents": 9}, Reason.FEWER_AGENTS),
+        (5, {"handling_s": 260.0}, Reason.LONGER_CALLS),
+        (5, {"patience_s": math.inf}, None),
+    ],
+)
+def test_what_is_told_grows_for_these_reasons_and_says_which(n_ahead, fields, reason):
+    service = Service(agents=10, handling_s=200.0, patience_s=300.0)
+    first = tell(None, line([True] * 5), service)
+    later = tell(first, line([True] * n_ahead), dataclasses.replace(service, **fields))
+    assert later.grown is reason
+    assert (later.wait.mean_s > first.wait.mean_s) == (reason is not None)
+
+
 def test_a_mean_that_wavers_does_not_ratchet_what_is_told_down():
     service = Service(agents=10, handling_s=200.0)
     told = tell(None, line([True] * 5), service)
@@ -289,3 +306,8 @@ def test_the_benchmark_writes_the_same_figures_twice(tmp_path, capsys):
         assert case["in_range"]["low"] <= case["in_range"]["value"] <= case["in_range"]["high"]
         assert sum(case[key]["value"] for key in ("in_range", "below", "above")) == pytest.approx(1, abs=2e-4)
     assert "range p10-p90" in capsys.readouterr().out
+
+
+def test_the_page_shows_the_figures_of_the_last_run():
+    text = waits_page.PAGE.read_text(encoding="utf-8")
+    assert waits_page.page(text) == text, "run: python -m benchmarks readme"

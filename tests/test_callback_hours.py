@@ -117,6 +117,12 @@ def test_an_opening_that_the_clock_skips_comes_when_the_skip_ends():
     assert wall_clock(found, "America/New_York") == datetime(2026, 3, 8, 3)
 
 
+def test_a_window_that_the_clock_skips_whole_does_not_open_that_day():
+    shop = Calendar(hours=Hours.daily("02:00-03:00"), zones=("America/New_York",))
+    found = next_open([shop], datetime(2026, 3, 8, 6, tzinfo=UTC))
+    assert wall_clock(found, "America/New_York") == datetime(2026, 3, 9, 2)
+
+
 def test_an_hour_that_comes_twice_is_open_twice():
     shop = Calendar(hours=Hours.daily("01:00-02:00"), zones=("America/New_York",))
     midnight = datetime(2026, 11, 1, 4, tzinfo=UTC)

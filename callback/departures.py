@@ -13,7 +13,7 @@ References
 ----------
 Whitt, W. (1999). Predicting queueing delays. Management Science 45(6), 870-888. doi:10.1287/mnsc.45.6.870
 Ibrahim, R. & Whitt, W. (2009). Real-time delay estimation in overloaded multiserver queues with abandonments.
-Management Science 55(10), 1729-1742. doi:10.1287/mnsc.1090.1055
+Management Science 55(10), 1729-1742. doi:10.1287/mnsc.1090.1041
 """
 
 from __future__ import annotations

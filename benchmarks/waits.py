@@ -24,8 +24,7 @@ from scipy import stats
 
 from benchmarks import waits_page
 from benchmarks.waitline import Centre, Seen, observe
-from callback.departures import moments
-from callback.estimate import HIGH, LOW, Service, estimate_wait
+from callback.estimate import HIGH, LOW, Service, Wait, estimate_wait
 from callback.ordering import Contact, Kind, Place
 
 CUSTOMERS: Final = 1_000_000
@@ -49,6 +48,8 @@ class Case:
     centre: Centre
     assumed_handling: float = 1.0
     """The mean handling time that the estimator is given, over the true one."""
+    counts_back: bool = True
+    """Callbacks that will come back ahead are told to the estimator."""
     longer: int = 1
     """So many times the customers: a line near full load forgets how long it was only slowly."""
     assumed_from: int | None = None
@@ -65,6 +66,8 @@ CASES: Final = (
     ),
     Case(name="5 agents", centre=replace(MIXED, agents=5)),
     Case(name="half are callbacks", centre=replace(MIXED, load=1.30, callbacks=0.5)),
+    Case(name="not reached, back after 300 s", centre=replace(MIXED, attempts=3)),
+    Case(name="the same, not counted", centre=replace(MIXED, attempts=3), counts_back=False),
     Case(name="handling half as varied", centre=replace(MIXED, handling_cv=0.5)),
     Case(name="handling half again as varied", centre=replace(MIXED, handling_cv=1.5)),
     Case(name="handling is the mean of 64 calls", centre=MIXED, assumed_from=64),
@@ -111,15 +114,17 @@ def measure(case: Case, *, seed: int, n_customers: int) -> dict[str, Any]:
     served = np.array([one.served for one in seen])
     services = _services(case, rng, len(seen))
     ranges = [
-        estimate_wait(contacts(one.live_ahead), service) for one, service in zip(seen, services, strict=True)
+        estimate_wait(contacts(one.live_ahead), service, back_s=one.back_s if case.counts_back else ())
+        for one, service in zip(seen, services, strict=True)
     ]
-    estimates = _estimates(seen, services)
+    estimates = _estimates(seen, services, ranges)
     below = waits < np.array([one.p10_s for one in ranges])
     above = waits > np.array([one.p90_s for one in ranges])
     return {
         "centre": {name: value if math.isfinite(value) else None for name, value in asdict(centre).items()},
         "assumed_handling": case.assumed_handling,
         "assumed_from": case.assumed_from,
+        "counts_back": case.counts_back,
         "n": len(seen),
         "mean_wait_s": round(float(waits.mean()), 1),
         "mean_ahead": round(float(np.mean([len(one.live_ahead) for one in seen])), 1),
@@ -183,20 +188,15 @@ def _services(case: Case, rng: np.random.Generator, n: int) -> list[Service]:
     return [replace(known, handling_s=known.handling_s * float(one)) for one in off]
 
 
-def _estimates(seen: Sequence[Seen], services: Sequence[Service]) -> dict[str, Values]:
+def _estimates(seen: Sequence[Seen], services: Sequence[Service], ranges: Sequence[Wait]) -> dict[str, Values]:
     lines = list(zip(seen, services, strict=True))
     return {
-        "departures": np.array([_departures_s(one.live_ahead, service) for one, service in lines]),
+        "departures": np.array([one.mean_s for one in ranges]),
         "queue": np.array([(len(one.live_ahead) + 1) * one_s(service) for one, service in lines]),
         "head": np.array([one.head_s for one in seen]),
         "last": np.array([one.last_s for one in seen]),
         "average": np.array([one.average_s for one in seen]),
     }
-
-
-def _departures_s(live_ahead: Sequence[bool], service: Service) -> float:
-    stays = [None if live else service.reach for live in live_ahead]
-    return moments(stays, one_s(service), service.patience_s)[0]
 
 
 def one_s(service: Service) -> float:

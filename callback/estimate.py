@@ -78,15 +78,18 @@ class Wait:
 NO_WAIT: Final = Wait(p10_s=0.0, p50_s=0.0, p90_s=0.0, mean_s=0.0)
 
 
-def estimate_wait(ahead: Sequence[Contact], service: Service) -> Wait:
+def estimate_wait(ahead: Sequence[Contact], service: Service, *, back_s: Sequence[float] = ()) -> Wait:
     """Estimate the wait of the customer behind some contacts.
 
     Parameters
     ----------
     ahead : sequence of Contact
-        From the head of the line (`callback.ordering.ahead`). Those who are ready hold the line and may hang up;
-        the others are callbacks. Leave out those that are not due within the wait: a deferred one takes no agent.
+        Those who are due, from the head of the line (`callback.ordering.ahead`). Those who are ready hold the line
+        and may hang up; the others are callbacks.
     service : Service
+    back_s : sequence of float, s
+        When each deferred callback with a better place is due, from now. They come back to their place, so those
+        due within the median wait are counted too.
 
     Returns
     -------
@@ -101,11 +104,21 @@ def estimate_wait(ahead: Sequence[Contact], service: Service) -> Wait:
     >>> round(wait.mean_s, 1), round(wait.p10_s, 1), round(wait.p90_s, 1)
     (18.0, 1.9, 41.4)
     """
-    if service.free_agents > len(ahead):
+    stays = [None if contact.ready else service.reach for contact in ahead]
+    wait = _behind(stays, service)
+    for due_s in sorted(back_s):
+        if due_s >= wait.p50_s:
+            break
+        stays.insert(0, service.reach)
+        wait = _behind(stays, service)
+    return wait
+
+
+def _behind(stays: Sequence[float | None], service: Service) -> Wait:
+    if service.free_agents > len(stays):
         return NO_WAIT
-    remaining = ahead[service.free_agents :]
-    stays = [None if contact.ready else service.reach for contact in remaining]
-    mean_s, variance_s2 = moments(stays, service.handling_s / service.agents, service.patience_s)
+    rest = stays[service.free_agents :]
+    mean_s, variance_s2 = moments(rest, service.handling_s / service.agents, service.patience_s)
     p10_s, p50_s, p90_s = (gamma_quantile(share, mean_s, variance_s2) for share in (LOW, 0.5, HIGH))
     return Wait(p10_s=p10_s, p50_s=p50_s, p90_s=p90_s, mean_s=mean_s)
 
@@ -140,8 +153,12 @@ class Told:
     grown: Reason | None = None
 
 
-def tell(previous: Told | None, ahead: Sequence[Contact], service: Service) -> Told:
+def tell(
+    previous: Told | None, ahead: Sequence[Contact], service: Service, *, back_s: Sequence[float] = ()
+) -> Told:
     """Return what to tell a customer now, given what they were told last.
+
+    A deferred callback is a reason to tell more when it is back in line, not when its time draws near.
 
     Examples
     --------
@@ -155,7 +172,7 @@ def tell(previous: Told | None, ahead: Sequence[Contact], service: Service) -> T
     """
     if previous is not None and 1 / CHANGED < service.handling_s / previous.handling_s < CHANGED:
         service = replace(service, handling_s=previous.handling_s)
-    fresh = estimate_wait(ahead, service)
+    fresh = estimate_wait(ahead, service, back_s=back_s)
     now = Told(wait=fresh, n_ahead=len(ahead), agents=service.agents, handling_s=service.handling_s)
     if previous is None or _shorter(fresh, previous.wait) == fresh:
         return now

@@ -90,7 +90,7 @@ US_TCPA: Final = Regulation(
 
 UK_OFCOM: Final = Regulation(
     name="uk_ofcom",
-    # No statute gives hours. Assumption: those of the strictest preset, which British callers keep by habit.
+    # No statute gives hours. Assumption: those of the other preset.
     hours=Hours.daily("08:00-21:00"),
     # The "24 hour policy", in force since February 2011, and 72 hours after an abandoned call, since 2006; both as
     # Ofcom's open letter of May 2012 repeats them. The statement of 2016 is more general, and its annexes were not

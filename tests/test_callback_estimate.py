@@ -132,6 +132,32 @@ def test_a_free_agent_means_no_wait_for_the_first():
     assert estimate_wait(line([True, False]), service).mean_s == pytest.approx(48.0)
 
 
+@given(kinds, services, st.lists(st.floats(0, 2000), max_size=6))
+def test_callbacks_that_will_be_back_ahead_never_shorten_the_wait(live, service, back_s):
+    wait = estimate_wait(line(live), service)
+    longer = estimate_wait(line(live), service, back_s=back_s)
+    assert longer.mean_s >= wait.mean_s
+    if not back_s or min(back_s) >= wait.p50_s:
+        assert longer == wait
+    sooner = estimate_wait(line(live), service, back_s=[due_s / 2 for due_s in back_s])
+    assert sooner.mean_s >= longer.mean_s
+
+
+def test_a_callback_due_within_the_wait_counts_as_one_ahead():
+    service = Service(agents=10, handling_s=200.0, reach=0.7)
+    counted = estimate_wait(line([False] * 5), service, back_s=[30.0, 3000.0])
+    assert counted.mean_s == pytest.approx(estimate_wait(line([False] * 6), service).mean_s)
+
+
+def test_nothing_told_grows_because_a_deferred_callback_draws_near():
+    service = Service(agents=10, handling_s=200.0)
+    told = tell(None, line([True] * 5), service, back_s=[900.0])
+    near = tell(told, line([True] * 5), service, back_s=[10.0])
+    assert (near.wait, near.grown) == (told.wait, None)
+    back = tell(near, line([False, *[True] * 5]), service)
+    assert back.grown is Reason.MORE_AHEAD
+
+
 @given(st.lists(st.tuples(kinds, services), min_size=2, max_size=8))
 def test_what_is_told_grows_only_with_a_reason(states):
     told = None
@@ -289,7 +315,7 @@ def test_in_simulation_eight_of_ten_waits_are_within_the_range(centre):
 
 def test_without_abandonment_the_simulated_wait_is_erlangs():
     centre = Centre(agents=10, load=0.8, handling_s=100.0)
-    seen = observe(centre, np.random.default_rng(3), n_customers=200_000, every=1)
+    seen = observe(centre, np.random.default_rng(3), n_customers=100_000, every=1)
     # Of those who wait in an M/M/s line the mean wait is handling / (agents - offered load).
     assert np.mean([one.wait_s for one in seen]) == pytest.approx(100 / (10 - 8), rel=0.05)
     assert all(one.served for one in seen)

@@ -88,8 +88,8 @@ def estimate_wait(ahead: Sequence[Contact], service: Service, *, back_s: Sequenc
         and may hang up; the others are callbacks.
     service : Service
     back_s : sequence of float, s
-        When each deferred callback with a better place is due, from now. They come back to their place, so those
-        due within the median wait are counted too.
+        When each deferred callback with a better place is due, from now. It comes back to its place, so it counts
+        with the chance that this is within the wait.
 
     Returns
     -------
@@ -104,21 +104,15 @@ def estimate_wait(ahead: Sequence[Contact], service: Service, *, back_s: Sequenc
     >>> round(wait.mean_s, 1), round(wait.p10_s, 1), round(wait.p90_s, 1)
     (18.0, 1.9, 41.4)
     """
-    stays = [None if contact.ready else service.reach for contact in ahead]
-    wait = _behind(stays, service)
-    for due_s in sorted(back_s):
-        if due_s >= wait.p50_s:
-            break
-        stays.insert(0, service.reach)
-        wait = _behind(stays, service)
-    return wait
-
-
-def _behind(stays: Sequence[float | None], service: Service) -> Wait:
-    if service.free_agents > len(stays):
+    if service.free_agents > len(ahead):
         return NO_WAIT
-    rest = stays[service.free_agents :]
-    mean_s, variance_s2 = moments(rest, service.handling_s / service.agents, service.patience_s)
+    mean_s, variance_s2 = moments(
+        [None if contact.ready else service.reach for contact in ahead[service.free_agents :]],
+        service.handling_s / service.agents,
+        service.patience_s,
+        back_s=back_s,
+        reach=service.reach,
+    )
     p10_s, p50_s, p90_s = (gamma_quantile(share, mean_s, variance_s2) for share in (LOW, 0.5, HIGH))
     return Wait(p10_s=p10_s, p50_s=p50_s, p90_s=p90_s, mean_s=mean_s)
 

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
+from scipy import stats
 
+from benchmarks import waits_page
 from benchmarks.waitline import Centre, Seen, observe
-from callback.departures import moments
-from callback.estimate import HIGH, LOW, Service, estimate_wait
+from callback.estimate import HIGH, LOW, Service, Wait, estimate_wait
 from callback.ordering import Contact, Kind, Place
 
 CUSTOMERS: Final = 1_000_000
@@ -47,11 +48,17 @@ class Case:
     centre: Centre
     assumed_handling: float = 1.0
     """The mean handling time that the estimator is given, over the true one."""
+    counts_back: bool = True
+    """Callbacks that will come back ahead are told to the estimator."""
+    longer: int = 1
+    """So many times the customers: a line near full load forgets how long it was only slowly."""
+    assumed_from: int | None = None
+    """Of so many calls it is the mean, drawn anew for each customer; None is of endlessly many."""
 
 
 MIXED: Final = Centre(load=1.15, patience_s=PATIENCE_S, callbacks=0.3, reach=0.7)
 CASES: Final = (
-    Case(name="load 0.97, nobody hangs up", centre=Centre(load=0.97)),
+    Case(name="load 0.97, nobody hangs up", centre=Centre(load=0.97), longer=5),
     Case(name="load 1.15", centre=Centre(load=1.15, patience_s=PATIENCE_S)),
     *(
         Case(name=f"load {load:.2f}, 30 % callbacks", centre=replace(MIXED, load=load))
@@ -59,18 +66,18 @@ CASES: Final = (
     ),
     Case(name="5 agents", centre=replace(MIXED, agents=5)),
     Case(name="half are callbacks", centre=replace(MIXED, load=1.30, callbacks=0.5)),
+    Case(name="not reached, back after 300 s", centre=replace(MIXED, attempts=3)),
+    Case(name="the same, not counted", centre=replace(MIXED, attempts=3), counts_back=False),
     Case(name="handling half as varied", centre=replace(MIXED, handling_cv=0.5)),
     Case(name="handling half again as varied", centre=replace(MIXED, handling_cv=1.5)),
+    Case(name="handling is the mean of 64 calls", centre=MIXED, assumed_from=64),
     Case(name="handling taken 20 % too short", centre=MIXED, assumed_handling=0.8),
 )
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
-ESTIMATORS: Final = {
-    "departures": "departures ahead (used)",
-    "queue": "queue length alone",
-    "head": "head of the line",
-    "last": "last to be served",
-    "average": "mean of the last ten",
-}
+
+TEAMS: Final = ((50, 240.0, 300.0), (100, 300.0, 60.0), (10, 180.0, 120.0), (3, 240.0, 60.0))
+"""Agents, handling and patience (s), for the comparison with the exact law."""
+AHEAD: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def run(*, out: Path | None, plot: Path | None = None, seed: int = 1, n_customers: int = CUSTOMERS) -> None:
@@ -82,37 +89,42 @@ def run(*, out: Path | None, plot: Path | None = None, seed: int = 1, n_customer
         "command": f"python -m benchmarks waits --seed {seed} --customers {n_customers}",
         "machine": f"Python {platform.python_version()}, numpy {np.__version__}",
         "range": [LOW, HIGH],
+        "closure": [closure(*team) for team in TEAMS],
         "cases": figures,
     }
-    console = Console(width=140)
-    console.print(_errors_table(figures))
-    console.print(_ranges_table(figures))
+    console = Console(width=160)
+    for headers, rows in (waits_page.errors(figures), waits_page.ranges(figures)):
+        table = Table(*headers, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     if out is not None:
         out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     if plot is not None:
-        draw(figures, plot)
+        waits_page.draw(figures, plot)
 
 
 def measure(case: Case, *, seed: int, n_customers: int) -> dict[str, Any]:
     """Return the figures of one case."""
-    centre = case.centre
-    seen = observe(centre, np.random.default_rng(seed), n_customers=n_customers, every=_every(centre, n_customers))
+    centre, rng = case.centre, np.random.default_rng(seed)
+    n_customers *= case.longer
+    seen = observe(centre, rng, n_customers=n_customers, every=_every(centre, n_customers))
     seen = seen[: len(seen) // BATCHES * BATCHES]
     waits = np.array([one.wait_s for one in seen])
     served = np.array([one.served for one in seen])
-    service = Service(
-        agents=centre.agents,
-        handling_s=centre.handling_s * case.assumed_handling,
-        patience_s=centre.patience_s,
-        reach=centre.reach,
-    )
-    ranges = [estimate_wait(contacts(one.live_ahead), service) for one in seen]
-    estimates = _estimates(seen, service)
+    services = _services(case, rng, len(seen))
+    ranges = [
+        estimate_wait(contacts(one.live_ahead), service, back_s=one.back_s if case.counts_back else ())
+        for one, service in zip(seen, services, strict=True)
+    ]
+    estimates = _estimates(seen, services, ranges)
     below = waits < np.array([one.p10_s for one in ranges])
     above = waits > np.array([one.p90_s for one in ranges])
     return {
         "centre": {name: value if math.isfinite(value) else None for name, value in asdict(centre).items()},
         "assumed_handling": case.assumed_handling,
+        "assumed_from": case.assumed_from,
+        "counts_back": case.counts_back,
         "n": len(seen),
         "mean_wait_s": round(float(waits.mean()), 1),
         "mean_ahead": round(float(np.mean([len(one.live_ahead) for one in seen])), 1),
@@ -123,6 +135,27 @@ def measure(case: Case, *, seed: int, n_customers: int) -> dict[str, Any]:
         "below": jackknife(_share, below),
         "above": jackknife(_share, above),
         "range_over_median": round(float(np.median([(one.p90_s - one.p10_s) / one.p50_s for one in ranges])), 2),
+    }
+
+
+def closure(agents: int, handling_s: float, patience_s: float) -> dict[str, Any]:
+    """Return how far the percentiles are from the exact ones, live callers ahead, at the worst of `AHEAD`.
+
+    Exponentials of the rates ``r, r + a, ..., r + k a`` sum to ``-log(B) / a``, B of the law Beta(r / a, k + 1).
+    """
+    service = Service(agents=agents, handling_s=handling_s, patience_s=patience_s)
+    worst = dict.fromkeys(("p10", "p50", "p90"), 0.0)
+    for n_ahead in AHEAD:
+        wait = estimate_wait(contacts([True] * n_ahead), service)
+        law = stats.beta(patience_s / one_s(service), n_ahead + 1)
+        for key, share, value in (("p10", LOW, wait.p10_s), ("p50", 0.5, wait.p50_s), ("p90", HIGH, wait.p90_s)):
+            exact_s = -patience_s * math.log(law.ppf(1 - share))
+            worst[key] = max(worst[key], abs(value / exact_s - 1))
+    return {
+        "agents": agents,
+        "handling_s": handling_s,
+        "patience_s": patience_s,
+        "off": {key: round(value, 5) for key, value in worst.items()},
     }
 
 
@@ -141,16 +174,34 @@ def _contact(index: int, *, live: bool) -> Contact:
     return Contact(id=str(index), place=place, kind=Kind.LIVE if live else Kind.CALLBACK, ready=live)
 
 
-def _estimates(seen: Sequence[Seen], service: Service) -> dict[str, Values]:
-    service_s = service.handling_s / service.agents
-    stays = ([None if live else service.reach for live in one.live_ahead] for one in seen)
+def _services(case: Case, rng: np.random.Generator, n: int) -> list[Service]:
+    """Return what the estimator takes for true, for each customer."""
+    known = Service(
+        agents=case.centre.agents,
+        handling_s=case.centre.handling_s * case.assumed_handling,
+        patience_s=case.centre.patience_s,
+        reach=case.centre.reach,
+    )
+    if case.assumed_from is None:
+        return [known] * n
+    off = rng.gamma(case.assumed_from, 1 / case.assumed_from, n)
+    return [replace(known, handling_s=known.handling_s * float(one)) for one in off]
+
+
+def _estimates(seen: Sequence[Seen], services: Sequence[Service], ranges: Sequence[Wait]) -> dict[str, Values]:
+    lines = list(zip(seen, services, strict=True))
     return {
-        "departures": np.array([moments(one, service_s, service.patience_s)[0] for one in stays]),
-        "queue": np.array([(len(one.live_ahead) + 1) * service_s for one in seen]),
+        "departures": np.array([one.mean_s for one in ranges]),
+        "queue": np.array([(len(one.live_ahead) + 1) * one_s(service) for one, service in lines]),
         "head": np.array([one.head_s for one in seen]),
         "last": np.array([one.last_s for one in seen]),
         "average": np.array([one.average_s for one in seen]),
     }
+
+
+def one_s(service: Service) -> float:
+    """Return the mean time between two services ending."""
+    return service.handling_s / service.agents
 
 
 def _rmse_over_mean(estimate: Values, waits: Values, served: Values) -> float:
@@ -169,54 +220,3 @@ def jackknife(statistic: Callable[..., float], *columns: npt.NDArray[Any]) -> di
     without = np.array([statistic(*(column[rows != batch] for column in columns)) for batch in range(BATCHES)])
     half = T_95 * math.sqrt((BATCHES - 1) / BATCHES * float(np.sum((without - without.mean()) ** 2)))
     return {"value": round(value, 4), "low": round(value - half, 4), "high": round(value + half, 4)}
-
-
-def _errors_table(figures: dict[str, Any]) -> Table:
-    table = Table("RMSE over mean wait", "wait, s", *ESTIMATORS.values(), box=None, pad_edge=False)
-    for name, one in figures.items():
-        errors = (f"{one['rmse_over_mean'][key]['value']:.2f}" for key in ESTIMATORS)
-        table.add_row(name, f"{one['mean_wait_s']:.0f}", *errors)
-    return table
-
-
-def _ranges_table(figures: dict[str, Any]) -> Table:
-    table = Table("range p10-p90", "n", "in it", "below", "above", "width over median", box=None, pad_edge=False)
-    for name, one in figures.items():
-        shares = (_percent(one[key]) for key in ("in_range", "below", "above"))
-        table.add_row(name, f"{one['n']:,}", *shares, f"{one['range_over_median']:.2f}")
-    return table
-
-
-def _percent(figure: dict[str, float]) -> str:
-    return f"{100 * figure['value']:.1f} % ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
-
-
-def draw(figures: dict[str, Any], path: Path) -> None:
-    """Draw the share of waits within the range, case by case, and the errors of the estimators."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the rest needs no matplotlib
-
-    names = list(figures)[::-1]
-    figure = Figure(figsize=(11, 5), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for row, name in enumerate(names):
-        one = figures[name]["in_range"]
-        left.errorbar(
-            100 * one["value"],
-            row,
-            xerr=[[100 * (one["value"] - one["low"])], [100 * (one["high"] - one["value"])]],
-            fmt="o",
-            color="tab:blue",
-            capsize=3,
-        )
-    left.axvline(100 * (HIGH - LOW), color="grey", linewidth=1)
-    left.set(xlabel="waits within the range p10-p90, % (95 % intervals)", yticks=range(len(names)), xlim=(50, 100))
-    left.set_yticklabels(names)
-    for key, marker in zip(ESTIMATORS, "osD^v", strict=True):
-        errors = [figures[name]["rmse_over_mean"][key]["value"] for name in names]
-        right.plot(errors, range(len(names)), marker, label=ESTIMATORS[key])
-    right.set(xlabel="RMSE over mean wait", xlim=(0, None))
-    right.legend(frameon=False)
-    for axes in (left, right):
-        axes.grid(axis="x", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)

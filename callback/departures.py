@@ -3,17 +3,17 @@
 While all agents are busy, services end as a Poisson process of rate ``r = agents / handling_s``, and a customer
 with nobody ahead waits for the next one. Someone ahead adds one service if they are still there when their own
 turn comes at ``W``: a live caller with the probability ``exp(-W / patience_s)``, a callback if its customer is
-reached. With ``B`` for that, the next one's wait is ``W + B * E``, with ``E`` exponential of rate ``r``, and the
-line is worked through from its head. For live callers alone that is the sum of exponentials of the rates
-``r + j / patience_s``, a hypoexponential law: the estimator of queue length with abandonment. The expectations of
-``exp(-W / patience_s)`` are taken as if ``W`` were gamma: it is when nobody hangs up, and nearly when they do
-(docs/waits.md).
+reached, a deferred callback if it is due again by then, too. With ``B`` for that, the next one's wait is
+``W + B * E``, with ``E`` exponential of rate ``r``, and the line is worked through from its head. For live callers
+alone that is the sum of exponentials of the rates ``r + j / patience_s``, a hypoexponential law: the estimator of
+queue length with abandonment. Expectations over ``W`` are taken as if it were gamma: it is when nobody hangs up,
+and nearly when they do (docs/waits.md).
 
 References
 ----------
 Whitt, W. (1999). Predicting queueing delays. Management Science 45(6), 870-888. doi:10.1287/mnsc.45.6.870
 Ibrahim, R. & Whitt, W. (2009). Real-time delay estimation in overloaded multiserver queues with abandonments.
-Management Science 55(10), 1729-1742. doi:10.1287/mnsc.1090.1055
+Management Science 55(10), 1729-1742. doi:10.1287/mnsc.1090.1041
 """
 
 from __future__ import annotations
@@ -25,9 +25,18 @@ from typing import Final
 
 PRECISION: Final = 1e-10
 """Relative, of the gamma law: far finer than any rate is known."""
+RARE: Final = 0.001
+"""A callback that comes back in time with less than this chance, and those after it, do not count."""
 
 
-def moments(stays: Iterable[float | None], service_s: float, patience_s: float) -> tuple[float, float]:
+def moments(
+    stays: Iterable[float | None],
+    service_s: float,
+    patience_s: float,
+    *,
+    back_s: Iterable[float] = (),
+    reach: float = 1.0,
+) -> tuple[float, float]:
     """Return the mean and the variance of the wait behind others.
 
     Parameters
@@ -39,6 +48,10 @@ def moments(stays: Iterable[float | None], service_s: float, patience_s: float) 
         Mean time between two services ending.
     patience_s : float, above 0 s
         Mean time after which those who may hang up do; infinite when they do not.
+    back_s : iterable of float, s
+        When each callback that is deferred comes back ahead: it takes a service only if this is within the wait.
+    reach : float, 0 to 1
+        The probability that it takes one then.
 
     Returns
     -------
@@ -53,18 +66,35 @@ def moments(stays: Iterable[float | None], service_s: float, patience_s: float) 
     """
     mean_s, square_s2 = service_s, 2 * service_s**2
     for stay in stays:
-        if stay is None:
-            scale_s = square_s2 / mean_s - mean_s
-            shrunk = 1 + scale_s / patience_s
-            still = math.exp(-math.log1p(scale_s / patience_s) * mean_s / scale_s)
-            later_s = still * mean_s / shrunk
-        else:
-            still, later_s = stay, stay * mean_s
-        mean_s, square_s2 = (
-            mean_s + still * service_s,
-            square_s2 + 2 * service_s * later_s + 2 * still * service_s**2,
-        )
+        still, later_s = (stay, stay * mean_s) if stay is not None else _holds_on(mean_s, square_s2, patience_s)
+        mean_s, square_s2 = _one_more(mean_s, square_s2, still, later_s, service_s)
+    for due_s in sorted(back_s):
+        in_time, later_s = _outlasts(mean_s, square_s2, due_s)
+        if in_time < RARE:
+            break
+        mean_s, square_s2 = _one_more(mean_s, square_s2, reach * in_time, reach * later_s, service_s)
     return mean_s, square_s2 - mean_s**2
+
+
+def _one_more(
+    mean_s: float, square_s2: float, still: float, later_s: float, service_s: float
+) -> tuple[float, float]:
+    """Return the first two moments of ``W + B E``, from those of W, the mean of B and that of ``W B``."""
+    return mean_s + still * service_s, square_s2 + 2 * service_s * later_s + 2 * still * service_s**2
+
+
+def _holds_on(mean_s: float, square_s2: float, patience_s: float) -> tuple[float, float]:
+    """Return the chance that someone holds on for W, and the mean of W where they do."""
+    scale_s = square_s2 / mean_s - mean_s
+    still = math.exp(-math.log1p(scale_s / patience_s) * mean_s / scale_s)
+    return still, still * mean_s / (1 + scale_s / patience_s)
+
+
+def _outlasts(mean_s: float, square_s2: float, due_s: float) -> tuple[float, float]:
+    """Return the chance that W is longer than ``due_s``, and the mean of W where it is."""
+    scale_s = square_s2 / mean_s - mean_s
+    shape, at = mean_s / scale_s, due_s / scale_s
+    return 1 - gamma_share(shape, at), mean_s * (1 - gamma_share(shape + 1, at))
 
 
 def gamma_quantile(share: float, mean: float, variance: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,9 +19,10 @@ from callback.ordering import Contact
 LOW: Final = 0.1
 HIGH: Final = 0.9
 """The range is from the first to the last decile: one wait in five is outside, and that is said."""
-SLOWER: Final = 1.25
-"""Calls are longer when their mean has grown by this. Assumption: the mean of 64 calls of exponential length is
-off by an eighth (one standard deviation), so a quarter is rarely chance."""
+CHANGED: Final = 1.25
+"""Calls have become longer, or shorter, when their mean has changed by this factor; until then what a customer is
+told keeps to the mean it began with. Assumption: the mean of 64 calls of exponential length is off by an eighth
+(one standard deviation), so a quarter is rarely chance."""
 
 
 class EstimateError(ValueError):
@@ -77,15 +78,18 @@ class Wait:
 NO_WAIT: Final = Wait(p10_s=0.0, p50_s=0.0, p90_s=0.0, mean_s=0.0)
 
 
-def estimate_wait(ahead: Sequence[Contact], service: Service) -> Wait:
+def estimate_wait(ahead: Sequence[Contact], service: Service, *, back_s: Sequence[float] = ()) -> Wait:
     """Estimate the wait of the customer behind some contacts.
 
     Parameters
     ----------
     ahead : sequence of Contact
-        From the head of the line (`callback.ordering.ahead`). Those who are ready hold the line and may hang up;
-        the others are callbacks. Leave out those that are not due within the wait: a deferred one takes no agent.
+        Those who are due, from the head of the line (`callback.ordering.ahead`). Those who are ready hold the line
+        and may hang up; the others are callbacks.
     service : Service
+    back_s : sequence of float, s
+        When each deferred callback with a better place is due, from now. It comes back to its place, so it counts
+        with the chance that this is within the wait.
 
     Returns
     -------
@@ -102,9 +106,13 @@ def estimate_wait(ahead: Sequence[Contact], service: Service) -> Wait:
     """
     if service.free_agents > len(ahead):
         return NO_WAIT
-    remaining = ahead[service.free_agents :]
-    stays = [None if contact.ready else service.reach for contact in remaining]
-    mean_s, variance_s2 = moments(stays, service.handling_s / service.agents, service.patience_s)
+    mean_s, variance_s2 = moments(
+        [None if contact.ready else service.reach for contact in ahead[service.free_agents :]],
+        service.handling_s / service.agents,
+        service.patience_s,
+        back_s=back_s,
+        reach=service.reach,
+    )
     p10_s, p50_s, p90_s = (gamma_quantile(share, mean_s, variance_s2) for share in (LOW, 0.5, HIGH))
     return Wait(p10_s=p10_s, p50_s=p50_s, p90_s=p90_s, mean_s=mean_s)
 
@@ -127,7 +135,7 @@ class Told:
     n_ahead : int
         Contacts ahead when it was told.
     agents, handling_s : int, float
-        Of the `Service` from which ``wait`` came.
+        What ``wait`` was estimated with.
     grown : Reason or None
         Why it is longer than what was told before.
     """
@@ -139,8 +147,12 @@ class Told:
     grown: Reason | None = None
 
 
-def tell(previous: Told | None, ahead: Sequence[Contact], service: Service) -> Told:
+def tell(
+    previous: Told | None, ahead: Sequence[Contact], service: Service, *, back_s: Sequence[float] = ()
+) -> Told:
     """Return what to tell a customer now, given what they were told last.
+
+    A deferred callback is a reason to tell more when it is back in line, not when its time draws near.
 
     Examples
     --------
@@ -152,28 +164,23 @@ def tell(previous: Told | None, ahead: Sequence[Contact], service: Service) -> T
     >>> tell(first, [], Service(agents=5, handling_s=180.0)).grown
     <Reason.FEWER_AGENTS: 'fewer_agents'>
     """
-    fresh = estimate_wait(ahead, service)
+    if previous is not None and 1 / CHANGED < service.handling_s / previous.handling_s < CHANGED:
+        service = replace(service, handling_s=previous.handling_s)
+    fresh = estimate_wait(ahead, service, back_s=back_s)
     now = Told(wait=fresh, n_ahead=len(ahead), agents=service.agents, handling_s=service.handling_s)
-    if previous is None or _no_longer(fresh, previous.wait):
+    if previous is None or _shorter(fresh, previous.wait) == fresh:
         return now
     if reason := _reason(previous, now):
-        return Told(wait=fresh, n_ahead=now.n_ahead, agents=now.agents, handling_s=now.handling_s, grown=reason)
-    old = previous.wait
-    shorter = Wait(
+        return replace(now, grown=reason)
+    return replace(now, wait=_shorter(fresh, previous.wait))
+
+
+def _shorter(fresh: Wait, old: Wait) -> Wait:
+    return Wait(
         p10_s=min(fresh.p10_s, old.p10_s),
         p50_s=min(fresh.p50_s, old.p50_s),
         p90_s=min(fresh.p90_s, old.p90_s),
         mean_s=min(fresh.mean_s, old.mean_s),
-    )
-    return Told(wait=shorter, n_ahead=now.n_ahead, agents=previous.agents, handling_s=previous.handling_s)
-
-
-def _no_longer(fresh: Wait, old: Wait) -> bool:
-    return (
-        fresh.p10_s <= old.p10_s
-        and fresh.p50_s <= old.p50_s
-        and fresh.p90_s <= old.p90_s
-        and fresh.mean_s <= old.mean_s
     )
 
 
@@ -182,4 +189,4 @@ def _reason(previous: Told, now: Told) -> Reason | None:
         return Reason.MORE_AHEAD
     if now.agents < previous.agents:
         return Reason.FEWER_AGENTS
-    return Reason.LONGER_CALLS if now.handling_s >= SLOWER * previous.handling_s else None
+    return Reason.LONGER_CALLS if now.handling_s > previous.handling_s else None

@@ -13,13 +13,13 @@ from typing import Final
 from callback.estimate import EstimateError, Wait
 
 LEAD_S: Final = 25.0
-"""Lead of a line that has no dials of its own to learn from: some rings, an answer and its screening. In the
-reference scenario of 30 agents it took the customers who overtook a callback from 1.4 to 0.1."""
+"""Lead of a line that has no dials of its own to learn from: some rings, an answer and its screening. In one
+simulated scenario of 30 agents it took the customers who overtook a callback from 1.4 to 0.1."""
 LATE_WEIGHT: Final = 1.0
 """A second by which the customer is late, and others overtake, against a second on hold. Assumption: alike."""
 PILE_UP_MAX: Final = 0.25
-"""At most this chance that more customers answer than agents come free meanwhile. Assumption, calibrated by
-simulation where there is one: the first to answer waits for an agent no longer than anyone at the head does."""
+"""At most this chance that more customers answer than agents come free meanwhile. Assumption: on hold for one
+service in four times is better than an agent who waits while a phone rings."""
 
 
 def lead_s(dials_s: Sequence[float], *, late_weight: float = LATE_WEIGHT) -> float:

@@ -160,6 +160,9 @@ def test_voicemail_is_tried_at_another_time_of_day():
     evening = ended(Outcome.MACHINE, datetime(2026, 1, 6, 1, 30, tzinfo=UTC))
     found = following([morning, evening], evening.ended_at).at
     assert wall_clock(found, "America/New_York") == datetime(2026, 1, 6, 10)
+    later = ended(Outcome.MACHINE, datetime(2026, 1, 5, 14, 30, 30, tzinfo=UTC))
+    found = following([later, evening], evening.ended_at).at
+    assert wall_clock(found, "America/New_York") == datetime(2026, 1, 6, 11, 30)
     busy = [morning, ended(Outcome.BUSY, evening.ended_at)]
     assert following(busy, evening.ended_at).at == evening.ended_at + timedelta(minutes=2)
 

@@ -15,7 +15,7 @@ from callback.planning import next_window, times_of
 from callback.retries import ScheduleError
 from callback.schedule import reschedule, snooze
 from callback.states import Booking, Callback, Person, Reason, State, Window
-from callback.store import Reads, Transaction
+from callback.store import InLine, Reads, Transaction
 from callback.transacting import Done, Transacting, logger, past, save, woken
 from callback.transitions import TABLE, book, refusal
 
@@ -205,6 +205,7 @@ class Bookings(Transacting):
         callback_id: str,
         service: Service,
         *,
+        now: datetime,
         live: Sequence[Contact] = (),
         told: Told | None = None,
     ) -> Told:
@@ -215,31 +216,31 @@ class Bookings(Transacting):
         callback_id : str
         service : Service
             How fast the line moves.
+        now : datetime
         live : sequence of Contact
             The live callers of the queue; they stand in the same line.
         told : Told or None
             What this customer was told last: it is not taken back merely because time passed.
         """
         with self.store.reading() as reads:
-            callback = reads.get(callback_id)
-            line = [*live, *contacts(reads, callback.booking)]
-        return tell(told, ahead(line, place_of(callback.booking)), service)
+            booking = reads.get(callback_id).booking
+            line = reads.line_ahead(booking)
+        due = [_contact(one) for one in line if one.state is not State.DEFERRED]
+        back_s = [
+            max(0.0, (one.opens_at - now).total_seconds())
+            for one in line
+            if one.state is State.DEFERRED and one.opens_at is not None
+        ]
+        return tell(told, ahead([*live, *due], _place(*booking.key)), service, back_s=back_s)
 
 
-def place_of(booking: Booking) -> Place:
-    """Return the place of a booking as `callback.ordering` has it."""
-    return Place(priority=booking.priority, enqueued_at=booking.enqueued_at, seq=booking.seq)
+def _place(priority: int, enqueued_at: datetime, seq: int) -> Place:
+    return Place(priority=priority, enqueued_at=enqueued_at, seq=seq)
 
 
-def contacts(reads: Reads, booking: Booking) -> list[Contact]:
-    """Return the callbacks ahead of a booking that may need an agent before it: those that are due."""
-    return [
-        Contact(id=id_, place=place, kind=Kind.CALLBACK, ready=state in {State.REJOINED, State.OFFERED})
-        for id_, place, state in (
-            (id_, Place(priority=priority, enqueued_at=enqueued_at, seq=seq), state)
-            for id_, priority, enqueued_at, seq, state in reads.line_ahead(booking)
-        )
-    ]
+def _contact(one: InLine) -> Contact:
+    holds = one.state in {State.REJOINED, State.OFFERED}
+    return Contact(id=one.id, place=_place(*one.key), kind=Kind.CALLBACK, ready=holds)
 
 
 def _same_request(earlier: Callback, person: Person, queue: str) -> Callback:

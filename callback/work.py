@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from callback import events as ev
-from callback.bookings import place_of
 from callback.decisions import lease, on_report
 from callback.errors import StaleFence
 from callback.ordering import Place
@@ -140,7 +139,7 @@ class Work(Transacting):
         def write(transaction: Transaction) -> Done | None:
             transaction.lock(queue)
             first = transaction.ready(queue)
-            if first is None or (live_head is not None and live_head < place_of(first.booking)):
+            if first is None or (live_head is not None and _key(live_head) < first.booking.key):
                 return None
             return save(transaction, first, ev.Offered(agent=agent, wake_at=lease(self.rules, now)), now)
 
@@ -185,3 +184,7 @@ class Work(Transacting):
     def done(self, errand: Errand, *, now: datetime) -> None:
         """Say that a command of the outbox was done."""
         self._transact(lambda transaction: transaction.done(errand, now))
+
+
+def _key(place: Place) -> tuple[int, datetime, int]:
+    return (place.priority, place.enqueued_at, place.seq)

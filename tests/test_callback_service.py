@@ -164,14 +164,16 @@ def test_the_estimate_counts_live_callers_and_callbacks_ahead_and_is_not_taken_b
     crew = Service(agents=2, handling_s=180.0, reach=1.0)
     place = Place(priority=0, enqueued_at=at(-60), seq=0)
     live = [Contact(id="live-1", place=place, kind=Kind.LIVE, ready=True)]
-    alone = service.estimate(booked[0].id, crew)
-    last = service.estimate(booked[3].id, crew)
-    behind = service.estimate(booked[3].id, replace(crew, patience_s=math.inf), live=live)
+    alone = service.estimate(booked[0].id, crew, now=at(0))
+    last = service.estimate(booked[3].id, crew, now=at(0))
+    behind = service.estimate(booked[3].id, replace(crew, patience_s=math.inf), now=at(0), live=live)
     assert (alone.n_ahead, last.n_ahead, behind.n_ahead) == (0, 3, 4)
     assert alone.wait.p90_s < last.wait.p90_s < behind.wait.p90_s
     assert last.wait.mean_s == pytest.approx(4 * 90.0)
-    again = service.estimate(booked[3].id, replace(crew, handling_s=190.0), told=last)
+    again = service.estimate(booked[3].id, replace(crew, handling_s=190.0), now=at(9), told=last)
     assert again.wait == last.wait
+    service.reschedule(booked[0].id, now=at(10), wait_s=3 * 3600.0)
+    assert service.estimate(booked[3].id, crew, now=at(10)).wait.mean_s < 3.5 * 90.0
 
 
 def test_claims_never_pass_what_may_be_in_flight(service):

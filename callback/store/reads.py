@@ -89,11 +89,11 @@ AHEAD: Final = (
     )
 )
 LINE_AHEAD: Final = (
-    sa.select(*[callbacks.c[name] for name in ("id", *PLACE, "state")])
+    sa.select(*[callbacks.c[name] for name in ("id", *PLACE, "state", "opens_at_us")])
     .where(
         callbacks.c.queue == sa.bindparam("queue"),
         _OPEN,
-        sa.text("state NOT IN ('connected', 'deferred')"),
+        sa.text("state <> 'connected'"),
         sa.tuple_(*_IN_ORDER) < sa.tuple_(*(sa.bindparam(name) for name in PLACE)),
     )
     .order_by(*_IN_ORDER)
@@ -142,6 +142,16 @@ class Attempt:
     outcome: Outcome | None
     cause: str | None
     evidence: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InLine:
+    """A place in line, and when it may be dialled."""
+
+    id: str
+    key: tuple[int, datetime, int]
+    state: State
+    opens_at: datetime | None
 
 
 class Reads:
@@ -211,10 +221,18 @@ class Reads:
         """Return how many callbacks of the queue stand before a place and have no agent yet."""
         return int(self._connection.execute(AHEAD, _place(booking)).scalar() or 0)
 
-    def line_ahead(self, booking: Booking) -> list[tuple[str, int, datetime, int, State]]:
-        """Return id, place and state of the callbacks before a place that may need an agent now."""
+    def line_ahead(self, booking: Booking) -> list[InLine]:
+        """Return the callbacks before a place that have no agent yet, from the head of the line."""
         rows = self._connection.execute(LINE_AHEAD, _place(booking))
-        return [(id_, priority, from_us(joined), seq, State(state)) for id_, priority, joined, seq, state in rows]
+        return [
+            InLine(
+                id=id_,
+                key=(priority, from_us(joined), seq),
+                state=State(state),
+                opens_at=at_or_none(opens),
+            )
+            for id_, priority, joined, seq, state, opens in rows
+        ]
 
     def in_flight(self, queue: str) -> int:
         """Return how many calls of the queue may end in a customer who needs an agent."""

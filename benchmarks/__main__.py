@@ -21,6 +21,7 @@ from benchmarks import (
     tones,
     waits,
 )
+from benchmarks.callback import commands as callback_commands
 from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
@@ -34,6 +35,7 @@ def main() -> None:
     _add_verdicts(commands)
     _add_fitted(commands)
     _add_waits(commands)
+    callback_commands.add(commands)
     speaking = commands.add_parser("speech", help="score speech activity on composed sets, each by itself")
     speaking.add_argument(
         "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl"

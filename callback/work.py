@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from callback import events as ev
@@ -43,17 +44,24 @@ class Work(Transacting):
             At most so many calls on at once in this queue, those of other workers counted
             (`callback.pacing.dials_allowed`); None paces nothing.
         """
-        while self._wake(queue, now) == WAKE_ROWS:
+        work = partial(self._claim, now=now, queue=queue, limit=limit, in_flight_max=in_flight_max)
+        while (claimed := self._transact(work)) is None:
             pass
+        return claimed
 
-        def write(transaction: Transaction) -> list[Done]:
-            transaction.lock(queue)
-            room = limit if in_flight_max is None else min(limit, in_flight_max - transaction.in_flight(queue))
-            changes = [self._claimed(one, now) for one in transaction.head(queue, now, room)] if room > 0 else []
-            transaction.save(changes)
-            return [Done(callback=change.after, commands=change.commands) for change in changes]
-
-        return self._transact(write)
+    def _claim(
+        self, transaction: Transaction, *, now: datetime, queue: str, limit: int, in_flight_max: int | None
+    ) -> list[Done] | None:
+        """Claim, once every timer of the queue was looked at; None when that takes more transactions."""
+        transaction.lock(queue)
+        due = transaction.due(queue, now, WAKE_ROWS)
+        woken(self.rules, transaction, due, now)
+        if len(due) == WAKE_ROWS:
+            return None
+        room = limit if in_flight_max is None else min(limit, in_flight_max - transaction.in_flight(queue))
+        changes = [self._claimed(one, now) for one in transaction.head(queue, now, room)] if room > 0 else []
+        transaction.save(changes)
+        return [Done(callback=change.after, commands=change.commands) for change in changes]
 
     def _claimed(self, callback: Callback, now: datetime) -> Change:
         dial_id = f"{callback.id}-{callback.fence + 1}"

@@ -276,14 +276,16 @@ def figures(path: Path, problems: list[str]) -> dict[str, Any]:
     }
 
 
-def run(url: str, n_kills: int, *, seed: int, folder: Path, out: Path | None) -> bool:
-    """Kill, print and write the figures; return whether every promise was kept."""
-    store = Store(url)
-    store.migrate()
-    store.close()
-    path = folder / "dialer.txt"
-    found = figures(path, list(kills(url, path, n_kills, seed)))
+def run(urls: dict[str, str], n_kills: int, *, seed: int, folder: Path, out: Path | None) -> bool:
+    """Kill on each database, print and write the figures; return whether every promise was kept."""
+    found = {}
+    for name, url in urls.items():
+        store = Store(url)
+        store.migrate()
+        store.close()
+        path = folder / f"dialer-{name}.txt"
+        found[name] = figures(path, list(kills(url, path, n_kills, seed)))
     print(json.dumps(found, indent=2))
     if out is not None:
         out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return not found["problems"]
+    return not any(one["problems"] for one in found.values())

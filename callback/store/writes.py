@@ -133,7 +133,8 @@ class Writes(Reads):
 
     def lock(self, queue: str) -> None:
         """Wait until nobody else claims in this queue, and keep them waiting until the transaction ends."""
-        self._connection.execute(_LOCK, {"queue": queue})
+        if self._connection.dialect.name != "sqlite":  # there, BEGIN IMMEDIATE has done so
+            self._connection.execute(_LOCK, {"queue": queue})
 
     def next_seq(self, queue: str) -> int:
         """Give out the next place of a queue; also locks it."""

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -116,31 +117,29 @@ def _common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _opened(options: argparse.Namespace) -> Store:
+@contextmanager
+def _opened(options: argparse.Namespace) -> Iterator[Store]:
     store = Store(options.database)
     url = store.engine.url
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise StoreUnavailable(
             f"there is no file {url.database}: another folder, or `callback migrate` to make it?"
         )
-    store.check()
-    return store
+    with closing(store):
+        store.check()
+        yield store
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    store = Store(options.database)
-    before, after = store.migrate()
-    store.close()
+    with closing(Store(options.database)) as store:
+        before, after = store.migrate()
     _say(f"callback: the store has version {after}" + (", as before" if before == after else f", it had {before}"))
     return OK
 
 
 def _show(options: argparse.Namespace) -> int:
-    store = _opened(options)
-    with store.reading() as reads:
-        lines = _history(reads, options.id) if options.id else _line(reads, options)
-        _write(lines)
-    store.close()
+    with _opened(options) as store, store.reading() as reads:
+        _write(_history(reads, options.id) if options.id else _line(reads, options))
     return OK
 
 
@@ -202,8 +201,7 @@ def _history(reads: Reads, callback_id: str) -> Iterator[str]:
 
 
 def _export(options: argparse.Namespace) -> int:
-    store = _opened(options)
-    with store.reading() as reads:
+    with _opened(options) as store, store.reading() as reads:
         rows = ((one, _row(one, whole=options.numbers)) for one in reads.all())
         if options.format == "csv":
             fields = [*FIELDS, "name"] if options.numbers else FIELDS
@@ -212,7 +210,6 @@ def _export(options: argparse.Namespace) -> int:
             writer.writerows(row for _, row in rows)
         else:
             _write(json.dumps({**row, **_happened(reads, one)}) for one, row in rows)
-    store.close()
     return OK
 
 

@@ -44,6 +44,7 @@ ATTEMPT = (
     "INSERT INTO attempts (dial_id, callback_id, number, opens_at_us, closes_at_us, started_at_us) "
     "VALUES (:dial_id, :callback_id, :number, :opens, :closes, :started)"
 )
+EVENT = "INSERT INTO events (callback_id, version, at_us, from_state, type, to_state, data) VALUES "
 FORBIDDEN = {
     "two live dials of one callback": (ATTEMPT, {"dial_id": "x", "number": "+12025550190"}),
     "two live dials of one number": (ATTEMPT, {"dial_id": "x", "callback_id": "WAITING"}),
@@ -85,18 +86,15 @@ FORBIDDEN = {
         {"callback_id": "WAITING"},
     ),
     "a move that is not in the table": (
-        "INSERT INTO events (callback_id, version, at_us, from_state, type, to_state, data) "
-        "VALUES (:callback_id, 99, 0, 'waiting', 'connected', 'connected', '{}')",
+        EVENT + "(:callback_id, 99, 0, 'waiting', 'connected', 'connected', '{}')",
         {},
     ),
     "an event of no callback": (
-        "INSERT INTO events (callback_id, version, at_us, from_state, type, to_state, data) "
-        "VALUES ('nobody', 1, 0, 'waiting', 'claimed', 'dialing', '{}')",
+        EVENT + "('nobody', 1, 0, 'waiting', 'claimed', 'dialing', '{}')",
         {},
     ),
     "one event twice": (
-        "INSERT INTO events (callback_id, version, at_us, from_state, type, to_state, data) "
-        "VALUES (:callback_id, 1, 0, 'waiting', 'claimed', 'dialing', '{}')",
+        EVENT + "(:callback_id, 1, 0, 'waiting', 'claimed', 'dialing', '{}')",
         {},
     ),
 }
@@ -130,8 +128,7 @@ def test_what_the_schema_forbids_is_what_is_tried_and_nothing_simpler(service):
     run(service.store, ATTEMPT, **values, opens=NOON_US, closes=NOON_US + HOUR_US, started=NOON_US)
     run(
         service.store,
-        "INSERT INTO events (callback_id, version, at_us, from_state, type, to_state, data) "
-        "VALUES (:callback_id, 99, 0, 'waiting', 'claimed', 'dialing', '{}')",
+        EVENT + "(:callback_id, 99, 0, 'waiting', 'claimed', 'dialing', '{}')",
         callback_id=booked.id,
     )
     assert scalar(service.store, "SELECT count(*) FROM events") == 3
@@ -149,10 +146,15 @@ def test_a_transition_is_written_whole_or_not_at_all(service):
     booked = book(service, 1)
     before = service.get(booked.id)
     cancel = change_of(before, ev.Cancelled(reason=Reason.BY_STAFF), 1)
-    with pytest.raises(ZeroDivisionError), service.store.transaction() as transaction:
-        transaction.save([cancel])
-        assert transaction.get(booked.id).state is State.CANCELLED
-        raise ZeroDivisionError
+
+    def dies():
+        with service.store.transaction() as transaction:
+            transaction.save([cancel])
+            assert transaction.get(booked.id).state is State.CANCELLED
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        dies()
     assert service.get(booked.id) == before
     with service.store.reading() as reading:
         assert len(reading.log(booked.id)) == before.version
@@ -163,9 +165,9 @@ def test_who_decided_on_an_old_version_writes_nothing(service):
     first, second = book(service, 1), book(service, 2)
     service.reschedule(first.id, now=at(1), wait_s=600.0)
     stale = [change_of(one, ev.Cancelled(reason=Reason.BY_STAFF), 2) for one in (second, first)]
-    with pytest.raises(StaleVersion, match="1 of 2 callbacks changed since they were read"):
-        with service.store.transaction() as transaction:
-            transaction.save(stale)
+    error = pytest.raises(StaleVersion, match="1 of 2 callbacks changed since they were read")
+    with error, service.store.transaction() as transaction:
+        transaction.save(stale)
     assert [service.get(one.id).state for one in (first, second)] == [State.DEFERRED, State.WAITING]
 
 
@@ -234,10 +236,10 @@ def test_a_database_of_a_later_version_is_left_alone(store):
 
 def test_an_empty_database_says_what_to_do(database):
     store = Store(database)
-    with pytest.raises(SchemaError, match="has version 0, need .: run `callback migrate`"):
+    with pytest.raises(SchemaError, match=r"has version 0, need .: run `callback migrate`"):
         CallbackService(store, RULES)
     with (
-        pytest.raises(SchemaError, match="tables are missing .*: run `callback migrate`"),
+        pytest.raises(SchemaError, match=r"tables are missing .*: run `callback migrate`"),
         store.reading() as empty,
     ):
         empty.get("x")
@@ -294,8 +296,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path):
     booked = [book(service, 0)]
     full = limit_pages(store, scalar(store, "PRAGMA page_count") + 4)
     with pytest.raises(StoreFull, match="nothing was written; make room"):
-        for index in range(1, 99):
-            booked.append(book(service, index, name="x" * 500))
+        booked.extend(book(service, index, name="x" * 500) for index in range(1, 99))
     assert len(booked) < 99
     with store.reading() as reading:
         assert sorted(one.id for one in reading.all()) == sorted(one.id for one in booked)
@@ -313,13 +314,16 @@ def test_a_connection_lost_in_the_middle_loses_only_what_was_not_committed(postg
     service = CallbackService(store, RULES)
     booked = book(service, 1)
     other = sa.create_engine(store.engine.url, isolation_level="AUTOCOMMIT")
-    with pytest.raises(StoreUnavailable, match="connection to PostgreSQL broke .*Trying again is safe"):
-        with store.transaction() as transaction:
+
+    def cut_off():
+        with store.transaction() as transaction, other.connect() as killer:
             mine = transaction._connection.execute(sa.text("SELECT pg_backend_pid()")).scalar()
             transaction.save([change_of(booked, ev.Cancelled(reason=Reason.BY_STAFF), 1)])
-            with other.connect() as killer:
-                killer.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+            killer.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
             transaction.get(booked.id)
+
+    with pytest.raises(StoreUnavailable, match=r"connection to PostgreSQL broke .*Trying again is safe"):
+        cut_off()
     other.dispose()
     assert service.get(booked.id) == booked
     assert service.cancel(booked.id, now=at(2)).callback.state is State.CANCELLED

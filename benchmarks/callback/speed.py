@@ -140,23 +140,25 @@ def sqlite_figures(rows: int, *, seconds: float) -> dict[str, Any]:
                 **quantiles(times_s),
                 "claimed_per_s": round(claimed / sum(times_s)),
             }
-            found["plan"] = plan(store, "EXPLAIN QUERY PLAN")
+            found["plan"] = plan(store)
             store.close()
     return found
 
 
-def plan(store: Store, explain: str) -> list[str]:
-    """Return how the database looks for the head of the line."""
-    values = {"queue": "q0", "now_us": to_us(NOON), "limit": 1}
-    compiled = reads.HEAD.compile(store.engine, compile_kwargs={"render_postcompile": True})
+def plan(store: Store, query: sa.Select[Any] = reads.HEAD, **values: Any) -> list[str]:
+    """Return how the database finds what a statement asks for; by default the head of a line."""
+    asked: list[tuple[str, Any]] = []
+
+    def heard(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    explain = "EXPLAIN QUERY PLAN" if store.engine.dialect.name == "sqlite" else "EXPLAIN"
     with store.engine.connect() as connection:
-        bound: Any = (
-            tuple(values.get(name, compiled.params[name]) for name in compiled.positiontup)
-            if compiled.positiontup is not None
-            else {**compiled.params, **values}
-        )
-        rows = connection.exec_driver_sql(f"{explain} {compiled}", bound).all()
-    return [str(row[-1]) for row in rows]
+        connection.exec_driver_sql("SELECT 1")  # begins the transaction
+        sa.event.listen(connection, "before_cursor_execute", heard)
+        connection.execute(query, values or {"queue": "q0", "now_us": to_us(NOON), "limit": 1}).all()
+        statement, parameters = asked[-1]
+        return [str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)]
 
 
 def _claimer(job: tuple[str, str, float]) -> tuple[list[float], int]:
@@ -187,7 +189,7 @@ def postgres_figures(rows: Iterable[int], *, workers: int, seconds: float) -> li
                 rate = sum(claimed / sum(times) for times, claimed in results)
                 row: dict[str, Any] = {"rows": n_rows, "queues": queues, "workers": workers, **quantiles(times_s)}
                 row["claimed_per_s"] = round(rate)
-                row["plan"] = plan(store, "EXPLAIN")
+                row["plan"] = plan(store)
                 found.append(row)
                 store.close()
     finally:

@@ -14,7 +14,7 @@ from callback.diagrams import open_check
 from callback.errors import UnknownCallback
 from callback.events import Event
 from callback.log import decode, from_us, to_us
-from callback.states import Booking, Callback, Outcome, State
+from callback.states import TERMINAL, Booking, Callback, Outcome, State
 from callback.store.tables import (
     COLUMNS,
     PLACE,
@@ -30,9 +30,10 @@ from callback.store.tables import (
 )
 
 # Partial indexes serve a statement only where it has their condition in so many words: bound values hide it.
-_WAITING: Final = sa.text("state = 'waiting'")
-_REJOINED: Final = sa.text("state = 'rejoined'")
 _OPEN: Final = sa.text(open_check())
+IN_LINE: Final = sorted(state.value for state in State if state not in TERMINAL and state is not State.CONNECTED)
+_waiting: Final = sa.literal(State.WAITING.value)
+_rejoined: Final = sa.literal(State.REJOINED.value)
 _ENDED: Final = sa.text(f"NOT ({open_check()})")
 _HAS_DIAL: Final = sa.text("dial_id IS NOT NULL")
 _HAS_WAKE: Final = sa.text("wake_at_us IS NOT NULL")
@@ -49,7 +50,7 @@ OF_DIAL: Final = sa.select(attempts.c.callback_id).where(attempts.c.dial_id == s
 HEAD: Final = (
     _SELECT.where(
         callbacks.c.queue == sa.bindparam("queue"),
-        _WAITING,
+        callbacks.c.state == _waiting,
         callbacks.c.opens_at_us <= sa.bindparam("now_us"),
         callbacks.c.closes_at_us > sa.bindparam("now_us"),
         _NUMBER_IS_FREE,
@@ -58,7 +59,11 @@ HEAD: Final = (
     .limit(sa.bindparam("limit"))
 )
 """Who is dialled next. A number that is being called for another queue is passed over, and keeps its place."""
-READY: Final = _SELECT.where(callbacks.c.queue == sa.bindparam("queue"), _REJOINED).order_by(*_IN_ORDER).limit(1)
+READY: Final = (
+    _SELECT.where(callbacks.c.queue == sa.bindparam("queue"), callbacks.c.state == _rejoined)
+    .order_by(*_IN_ORDER)
+    .limit(1)
+)
 DUE: Final = (
     _SELECT.where(
         callbacks.c.queue == sa.bindparam("queue"), _HAS_WAKE, callbacks.c.wake_at_us <= sa.bindparam("now_us")
@@ -83,8 +88,7 @@ AHEAD: Final = (
     .select_from(callbacks)
     .where(
         callbacks.c.queue == sa.bindparam("queue"),
-        _OPEN,
-        sa.text("state <> 'connected'"),
+        callbacks.c.state.in_(IN_LINE),
         sa.tuple_(*_IN_ORDER) < sa.tuple_(*(sa.bindparam(name) for name in PLACE)),
     )
 )
@@ -92,12 +96,12 @@ LINE_AHEAD: Final = (
     sa.select(*[callbacks.c[name] for name in ("id", *PLACE, "state", "opens_at_us")])
     .where(
         callbacks.c.queue == sa.bindparam("queue"),
-        _OPEN,
-        sa.text("state <> 'connected'"),
+        callbacks.c.state.in_(IN_LINE),
         sa.tuple_(*_IN_ORDER) < sa.tuple_(*(sa.bindparam(name) for name in PLACE)),
     )
     .order_by(*_IN_ORDER)
 )
+"""Sorted after it was found: the index has each state apart."""
 IN_FLIGHT: Final = (
     sa.select(sa.func.count())
     .select_from(callbacks)

@@ -18,6 +18,8 @@ from phonenumbers.timezone import time_zones_for_number
 
 SHOWN: Final = 2
 """So many last digits stay readable: enough to tell two bookings apart, not to call anyone."""
+SHORT_MAX: Final = 6
+"""Of a number with no more digits, as short codes have, nothing stays readable."""
 NO_ZONE: Final = "Etc/Unknown"
 WORLD: Final = "001"
 """The region of numbers that belong to no country: satellites, international premium and free numbers."""
@@ -61,7 +63,7 @@ class NumberRefused(ValueError):  # noqa: N818 - it is a verdict on the number, 
 
 
 def mask(text: str) -> str:
-    """Return a number for people and logs: its last two digits, and nothing when it has few.
+    """Return a number for people and logs: its last two digits, or none when it is short.
 
     Examples
     --------
@@ -71,7 +73,7 @@ def mask(text: str) -> str:
     '***'
     """
     digits = [char for char in text if char.isdigit()]
-    shown = SHOWN if len(digits) > 4 * SHOWN - 2 else 0
+    shown = SHOWN if len(digits) > SHORT_MAX else 0
     return "*" * (len(digits) - shown) + "".join(digits[len(digits) - shown :])
 
 

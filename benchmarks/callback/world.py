@@ -363,8 +363,12 @@ def run(n_callbacks: int, *, seed: int, jobs: int, out: Path | None) -> bool:
             problems += wrong
             print(f"{done}/{n_worlds} worlds, {counts['booked']} callbacks, {counts['crashes']} crashes, ", end="")
             print(f"{len(problems)} broken", flush=True)
-    figures = {"seed": seed, "worlds": n_worlds, "problems": problems, "counts": dict(sorted(counts.items()))}
-    print(json.dumps(figures, indent=2))
-    if out is not None:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+            if out is not None:  # as far as it got: a run of an hour may be cut short
+                out.write_text(_figures(seed, done, counts, problems), encoding="utf-8")
+    print(_figures(seed, n_worlds, counts, problems))
     return not problems
+
+
+def _figures(seed: int, n_worlds: int, counts: Counter[str], problems: list[str]) -> str:
+    figures = {"seed": seed, "worlds": n_worlds, "problems": problems, "counts": dict(sorted(counts.items()))}
+    return json.dumps(figures, indent=2) + "\n"

@@ -58,11 +58,12 @@ def moved(callback: Callback, state: State, at: datetime) -> Callback:
     return after
 
 
-def commanded(kinds: tuple[type[Command], ...], callback: Callback) -> tuple[Command, ...]:
-    """Return the commands of a move, for the call that is live after it."""
+def commanded(kinds: tuple[type[Command], ...], callback: Callback, after: Callback) -> tuple[Command, ...]:
+    """Return the commands of a move, for the call that is live after it, or was before."""
     if not kinds:
         return ()
-    dial_id = None if callback.dial is None else callback.dial.id
+    dial = after.dial or callback.dial
+    dial_id = None if dial is None else dial.id
     commands = []
     for kind in kinds:
         command = _new(kind)

@@ -99,7 +99,8 @@ TABLE: Final[dict[State, dict[type[ev.Event], Move]]] = {
         ev.Answered: _to(State.DETECTING, Screen),
         ev.HumanFound: _to(State.REJOINED, Hold),
         ev.Completed: _to(State.COMPLETED, Tell),
-        **_FAILED,
+        # Given up for over, perhaps without a word from the dialer: hang up what may be left of it.
+        **{event: _to(move.to, HangUp, *move.commands) for event, move in _FAILED.items()},
         **_GIVEN_UP,
         **_LOST,
     },
@@ -150,7 +151,7 @@ def step(callback: Callback, event: ev.Event, now: datetime) -> tuple[Callback, 
     at = now if now > callback.changed_at else callback.changed_at
     after = moved(callback, move.to, at)
     CHANGES[kind](after, event)
-    return after, commanded(move.commands, after)
+    return after, commanded(move.commands, callback, after)
 
 
 def book(event: ev.Booked, person: Person, now: datetime) -> Callback:

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  #
 
 
 def test_a_world_whose_workers_die_at_any_write_keeps_every_promise():
-    counts, problems = world.lived(60, seed=5, crash_share=0.2)
+    counts, problems = world.lived(30, seed=5, crash_share=0.2)
     assert problems == []
-    assert counts["crashes"] > 100
+    assert counts["crashes"] > 50
     assert counts["ended completed"] > 0
-    assert sum(count for name, count in counts.items() if name.startswith("ended ")) == counts["booked"] >= 60
+    assert sum(count for name, count in counts.items() if name.startswith("ended ")) == counts["booked"] >= 30
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(st.integers(1, 2**31))
 def test_any_small_world_keeps_every_promise(seed):
     _, problems = world.lived(8, seed=seed, crash_share=0.3)
@@ -35,12 +35,12 @@ def test_a_kill_at_any_boundary_loses_nothing_and_dials_nobody_twice(database, t
     store.migrate()
     store.close()
     path = tmp_path / "dialer.txt"
-    problems = list(kills.kills(database, path, 25, seed=100))
+    problems = list(kills.kills(database, path, 12, seed=100))
     found = kills.figures(path, problems)
     assert found["problems"] == []
-    assert found["kills"] == 25
-    assert len(found["killed_at"]) >= 5
-    assert found["dials"] > 10
+    assert found["kills"] == 12
+    assert len(found["killed_at"]) >= 4
+    assert found["dials"] > 5
 
 
 def test_a_broken_promise_would_be_noticed(tmp_path):
@@ -51,14 +51,14 @@ def test_a_broken_promise_would_be_noticed(tmp_path):
     path = tmp_path / "dialer.txt"
     dialer = Dialer(path=path)
     dialer.note("booked", "never-written")
-    dialer.note("placed", "d-1", "+12025550100")
-    dialer.note("placed", "d-2", "+12025550100")
+    dialer.note("placed", "d-1", "+12025550100", world.START.isoformat())
+    dialer.note("placed", "d-2", "+12025550100", world.START.isoformat())
     problems = list(kills.kills(url, path, 0, seed=1))
     assert problems == ["I2 dial d-2 placed twice, or beside another", "I11 never-written was booked and is lost"]
 
 
 def test_four_processes_claim_nobody_twice_and_nobody_out_of_line(database):
-    found = races.race(database, processes=4, seconds=1.0, rows=5000)
+    found = races.race(database, processes=4, seconds=0.5, rows=2000)
     assert found["problems"] == []
     assert found["claims"] > 10
     assert len(found["by_process"]) == 4

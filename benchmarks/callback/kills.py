@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from benchmarks.callback.world import RULES, START
+from benchmarks.callback.world import CALL_MAX_S, RULES, START
 from callback.commands import HangUp, LookUp
 from callback.errors import AlreadyBooked, IllegalTransition, StaleFence
 from callback.reports import CallAnswered, CallEnded, CallIsUp, PersonFound, Report
@@ -45,6 +45,7 @@ class Dialer:
 
     path: Path
     numbers: dict[str, str] = field(default_factory=dict)
+    placed: dict[str, datetime] = field(default_factory=dict)
     over: dict[str, bool] = field(default_factory=dict)
     """Dials that are over, and whether customer and agent talked."""
     refused: set[str] = field(default_factory=set)
@@ -66,13 +67,20 @@ class Dialer:
             read._happened(*line.split())
         return read
 
+    def end_old(self, now: datetime) -> None:
+        """End the calls that have lasted longer than any call does."""
+        for dial_id, placed_at in self.placed.items():
+            if dial_id not in self.over and (now - placed_at).total_seconds() > CALL_MAX_S:
+                self.note("over", dial_id, "silent")
+
     def _happened(self, what: str, *words: str) -> None:
         match what, words:
-            case "placed", (dial_id, number):
+            case "placed", (dial_id, number, at):
                 live = {self.numbers[one] for one in self.numbers.keys() - self.over.keys()}
                 if dial_id in self.numbers or dial_id in self.refused or number in live:
                     self.problems.append(f"I2 dial {dial_id} placed twice, or beside another")
                 self.numbers[dial_id] = number
+                self.placed[dial_id] = datetime.fromisoformat(at)
             case "over", (dial_id, talked):
                 self.over[dial_id] = talked == "talked"
             case "refused", (dial_id,):
@@ -110,13 +118,14 @@ class Worker:
 
     def live(self, *, booking: bool = True) -> None:
         """Do all there is to do, once."""
+        self.dialer.end_old(self.now)
         if booking:
             self._book()
         for done in self.service.claim_due(self.now, queue=QUEUE, limit=3, in_flight_max=5):
             self.boundary("before_dial")
             dial, person = done.callback.dial, done.callback.person
             if dial is not None and person is not None:
-                self.dialer.note("placed", dial.id, person.number)
+                self.dialer.note("placed", dial.id, person.number, self.now.isoformat())
                 self.boundary("after_dial")
                 self._call(dial.id)
         self._offer()

@@ -46,6 +46,8 @@ RULES: Final = Rules(
     retries=RetryPolicy(network_failures_max=4, time_of_day_apart_s=0.0),
 )
 JUMP_SHARE: Final = 0.0005
+CALL_MAX_S: Final = 1200
+"""No call lasts longer: what `Rules.call_max_s` relies on, by whatever the clock shows meanwhile."""
 SETTLE_EVERY: Final = 25
 WORLD_CALLBACKS: Final = 500
 OUTCOMES: Final = (
@@ -72,6 +74,7 @@ class Call:
     dial_id: str
     number: str
     outcome: Outcome
+    placed_s: int
     up: bool = True
     person: bool = False
 
@@ -84,6 +87,8 @@ class World:
     rng: random.Random
     crash_share: float
     now: datetime = START
+    elapsed_s: int = 0
+    """What has really passed, whatever the clock shows."""
     calls: dict[str, Call] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     """Dial ids that were looked up and not known: the dialer places none of them any more."""
@@ -157,10 +162,15 @@ class World:
             self.problems.append(f"I8 stuck: {len(self.open)} callbacks never ended")
 
     def _tick(self, most_s: int = 4) -> None:
-        self.now += timedelta(seconds=self.rng.randint(0, most_s))
+        passed_s = self.rng.randint(0, most_s)
+        self.elapsed_s += passed_s
+        self.now += timedelta(seconds=passed_s)
+        for call in self.calls.values():
+            if call.up and self.elapsed_s - call.placed_s > CALL_MAX_S:
+                self._end(call)
         if self.rng.random() < JUMP_SHARE:
             self.counts["clock jumps"] += 1
-            self.now += timedelta(seconds=self.rng.choice((-1800, -60, 60, 1800)))
+            self.now += timedelta(seconds=self.rng.choice((-600, -60, 60, 600)))
 
     def book(self) -> None:
         """Somebody books; perhaps twice, perhaps for a number that has an open callback."""
@@ -207,7 +217,9 @@ class World:
             self.problems.append("I2 one dial placed twice")
         if any(call.up and call.number == number for call in self.calls.values()):
             self.problems.append("I2 a number rung by two calls")
-        call = self.calls[dial_id] = Call(dial_id=dial_id, number=number, outcome=self.rng.choice(OUTCOMES))
+        call = self.calls[dial_id] = Call(
+            dial_id=dial_id, number=number, outcome=self.rng.choice(OUTCOMES), placed_s=self.elapsed_s
+        )
         self.counts["dials"] += 1
         if call.outcome in {Outcome.HUMAN, Outcome.MACHINE, Outcome.UNSURE, Outcome.FAX}:
             self._send(CallAnswered, call)
@@ -289,7 +301,7 @@ class World:
         call = self.calls.get(dial_id)
         if call is None:
             self.refused.add(dial_id)
-            call = Call(dial_id=dial_id, number="", outcome=Outcome.NETWORK, up=False)
+            call = Call(dial_id=dial_id, number="", outcome=Outcome.NETWORK, placed_s=self.elapsed_s, up=False)
             self._send(CallEnded, call, outcome=Outcome.NETWORK)
         elif call.up and self.rng.random() < 0.7:
             self._send(CallIsUp, call)

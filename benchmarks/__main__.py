@@ -19,7 +19,9 @@ from benchmarks import (
     speech_activity,
     speed,
     tones,
+    waits,
 )
+from benchmarks.callback import commands as callback_commands
 from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
@@ -32,6 +34,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verdicts(commands)
     _add_fitted(commands)
+    _add_waits(commands)
+    callback_commands.add(commands)
     speaking = commands.add_parser("speech", help="score speech activity on composed sets, each by itself")
     speaking.add_argument(
         "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl"
@@ -120,6 +124,22 @@ def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     sweeping.set_defaults(
         run=lambda options: curve.run(
             options.sets, peers=options.peers, out=options.out, jobs=options.jobs, n_checked=options.check
+        )
+    )
+
+
+def _add_waits(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command that simulates lines of callers and callbacks."""
+    waiting = commands.add_parser("waits", help="simulate lines: how far estimated waits are off")
+    waiting.add_argument("--out", type=Path, default=RESULTS / "waits.json", metavar="FILE", help="the figures")
+    waiting.add_argument("--plot", type=Path, metavar="FILE", help="a picture of them (needs matplotlib)")
+    waiting.add_argument("--seed", type=int, default=1, metavar="N", help="of the simulation (default 1)")
+    waiting.add_argument(
+        "--customers", type=int, default=waits.CUSTOMERS, metavar="N", help=f"of each line ({waits.CUSTOMERS:,})"
+    )
+    waiting.set_defaults(
+        run=lambda options: waits.run(
+            out=options.out, plot=options.plot, seed=options.seed, n_customers=options.customers
         )
     )
 

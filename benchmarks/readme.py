@@ -13,7 +13,7 @@ from amd.evaluation.run import Judged, Summary, judge_set, summarise
 from amd.evaluation.text import score_lines, title, verdict_words
 from amd.model import shipped
 from amd.policy import PRESETS, Policy
-from benchmarks import model_card, tables
+from benchmarks import model_card, tables, waits_page
 from benchmarks.tones import report
 
 ROOT: Final = Path(__file__).parents[1]
@@ -114,4 +114,5 @@ def run() -> None:
     BENCHMARKS.write_text(with_tones(BENCHMARKS.read_text(encoding="utf-8")), encoding="utf-8")
     POLICY.write_text(policy_page(), encoding="utf-8")
     tables.PAGE.write_text(tables.page(tables.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    waits_page.PAGE.write_text(waits_page.page(waits_page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,4 +1,5 @@
 """A fair callback queue around `amd`: a place in line that is never lost.
 
-Reserved: the state machine is designed but not built yet. Nothing here can be used so far.
+`callback.service.CallbackService` is the whole of it, on a `callback.store.Store`; docs/callback.md has one
+callback from booking to connection. The core (`callback.transitions`) needs the standard library only.
 """

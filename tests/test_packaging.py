@@ -54,6 +54,11 @@ def test_the_wheel_holds_the_pages_and_their_style(wheel):
     assert {"amd/report/report.html.j2", "amd/report/report.css", "amd/labeling/page.html"} <= names
 
 
+def test_the_wheel_holds_every_version_of_the_schema(wheel):
+    versions = (ROOT / "callback" / "store" / "versions").glob("*.sql")
+    assert {path.relative_to(ROOT).as_posix() for path in versions} <= set(wheel.namelist())
+
+
 def test_import_amd_loads_nothing_heavy():
     code = "import sys, json, amd; print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -103,9 +108,14 @@ def test_imports_go_down_the_floors_only():
     lint = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"
     checked = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
-    floors = re.search(r"layers = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.DOTALL).group(1)
-    named = set(re.findall(r"amd\.(\w+)", floors))
-    modules = {
-        path.stem for path in (ROOT / "amd").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
-    }
-    assert modules - {"__init__", "__main__"} == named
+    text = (ROOT / "pyproject.toml").read_text()
+    for package, floors in zip(
+        ("amd", "callback"), re.findall(r"layers = \[(.*?)\]", text, re.DOTALL), strict=True
+    ):
+        named = set(re.findall(rf"{package}\.(\w+)", floors))
+        modules = {
+            path.stem
+            for path in (ROOT / package).iterdir()
+            if path.suffix == ".py" or (path / "__init__.py").exists()
+        }
+        assert modules - {"__init__", "__main__"} == named

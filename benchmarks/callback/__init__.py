@@ -1,0 +1,1 @@
+"""Proofs and figures of the callback queue: walks, kills, races and speed."""

@@ -21,6 +21,16 @@ class ScenarioError(ValueError):
     """A scenario, a policy or a detector that cannot be simulated; the message says why."""
 
 
+def _share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ScenarioError(f"{name}={value} is outside 0 to 1: a percentage?")
+
+
+def _above(name: str, value: float, low: float) -> None:
+    if not value > low:
+        raise ScenarioError(f"{name}={value} must be above {low}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """Arrivals for a while.
@@ -162,16 +172,6 @@ class Scenario:
         if not (math.isfinite(self.shift_s) and self.warm_up_s < self.shift_s):
             raise ScenarioError(f"warm_up_s={self.warm_up_s} must be shorter than shift_s={self.shift_s}: hours?")
         _share("accepts", self.accepts)
-
-
-def _share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ScenarioError(f"{name}={value} is outside 0 to 1: a percentage?")
-
-
-def _above(name: str, value: float, low: float) -> None:
-    if not value > low:
-        raise ScenarioError(f"{name}={value} must be above {low}")
 
 
 ASSUMPTION: Final = "assumption"

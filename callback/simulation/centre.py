@@ -208,28 +208,28 @@ class Centre:
     def _due(self) -> list[Entry]:
         """Return the callbacks to dial now, from the head of the line."""
         found: list[Entry] = []
-        waiting = 0  # ahead, and not on the phone with the dialer
-        for index, entry in enumerate(self._line):
+        ahead: list[Contact] = []
+        for entry in self._line:
             if entry.contact.ready:
-                waiting += 1
+                ahead.append(entry.contact)
             elif not entry.dialing:
-                if not self._is_due(index, waiting):
+                if not self._is_due(ahead):
                     break
                 found.append(entry)
         return found
 
-    def _is_due(self, n_ahead: int, waiting: int) -> bool:
+    def _is_due(self, ahead: Sequence[Contact]) -> bool:
         """Whether a callback is at the head of the line, those aside who are being dialled, or will be soon."""
-        if waiting == 0:
+        if not ahead:
             return True
         if not self._policy.lead_s:
             return False
+        nearer = ahead[:-1]  # the head is reached when the last of those ahead is served, who waits for these
         between_s = self._service.handling_s / self._service.agents
-        ahead = self._line.contacts(n_ahead)
-        stays = [None if one.ready else self._service.reach for one in ahead]
+        stays = [None if one.ready else self._service.reach for one in nearer]
         if moments(stays, between_s, self._service.patience_s)[0] > FAR * self._policy.lead_s:
             return False
-        return is_due(estimate_wait(ahead, replace(self._service, free_agents=self._free)), self._policy.lead_s)
+        return is_due(estimate_wait(nearer, replace(self._service, free_agents=self._free)), self._policy.lead_s)
 
     def _fate(self, entry: Entry, detector: Detector) -> Fate:
         """Begin the entry's next attempt."""

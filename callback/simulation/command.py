@@ -24,18 +24,9 @@ from callback.simulation.experiment import (
 )
 from callback.simulation.measures import CONFIDENCE
 from callback.simulation.scenario import Scenario, ScenarioError
-from callback.simulation.text import SCREENED, SHOWN, as_data, detector_data, legend, scenario_data, table
+from callback.simulation.text import SCREENED, SECTIONS, SHOWN, as_data, detector_data, legend, scenario_data, table
 
 TITLE: Final = "A simulated contact centre, made up"
-SECTIONS: Final = {
-    "policies": ("Policies, with screening that is always right and at once", SHOWN),
-    "screened": ("The same policies, with screening as measured", SHOWN),
-    "detectors": ("Detectors, as measured; customer first, dialled ahead", SCREENED),
-    "accuracy": ("If screening lost more people; customer first", SCREENED),
-    "latency": ("If verdicts came later; customer first", SCREENED),
-}
-"""Title and columns of each table."""
-
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``simulate`` to a command line."""
@@ -135,7 +126,7 @@ def gather(
         "confidence": CONFIDENCE,
         "scenario": scenario_data(scenario),
         "detectors": {one.name: detector_data(one) for one in (PERFECT, *detectors)},
-        **{key: as_data(found) for key, found in compared.items()},
+        "tables": {key: as_data(found) for key, found in compared.items()},
     }
 
 

@@ -31,9 +31,8 @@ from callback.states import Outcome
 
 CALLBACK_PRIORITY: Final = 0
 LIVE_PRIORITY: Final = 1
-FAR: Final = 3.0
-"""A wait whose mean is this many times the lead is not due; its median needs no working out. The law's median is
-above a third of its mean unless callbacks are hardly ever reached."""
+FAR: Final = 4.0
+"""Behind this many times those who could be served within the lead nobody is due, hang-ups and all: not worked out."""
 
 Steps = Generator[simpy.Event, Any, None]
 
@@ -91,6 +90,8 @@ class Centre:
         self._talked_s = self._wasted_s = 0.0
         self._stays: list[Stay] = []
         self._entries: list[Entry] = []
+        self._near: dict[tuple[int, *tuple[bool, ...]], bool] = {}
+        self._far = scenario.agents + FAR * policy.lead_s * scenario.agents / scenario.handling_s
         self._service = Service(
             agents=scenario.agents,
             handling_s=scenario.handling_s,
@@ -222,14 +223,14 @@ class Centre:
         """Whether a callback is at the head of the line, those aside who are being dialled, or will be soon."""
         if not ahead:
             return True
-        if not self._policy.lead_s:
+        if not self._policy.lead_s or len(ahead) > self._far:
             return False
         nearer = ahead[:-1]  # the head is reached when the last of those ahead is served, who waits for these
-        between_s = self._service.handling_s / self._service.agents
-        stays = [None if one.ready else self._service.reach for one in nearer]
-        if moments(stays, between_s, self._service.patience_s)[0] > FAR * self._policy.lead_s:
-            return False
-        return is_due(estimate_wait(nearer, replace(self._service, free_agents=self._free)), self._policy.lead_s)
+        key = (self._free, *(one.ready for one in nearer))
+        if key not in self._near:
+            service = replace(self._service, free_agents=self._free)
+            self._near[key] = is_due(estimate_wait(nearer, service), self._policy.lead_s)
+        return self._near[key]
 
     def _fate(self, entry: Entry, detector: Detector) -> Fate:
         """Begin the entry's next attempt."""

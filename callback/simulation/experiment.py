@@ -15,8 +15,8 @@ from callback.simulation.measures import MEASURES, Estimate, estimate, measure
 from callback.simulation.policies import CUSTOMER_FIRST, DIAL_LEAD, POLICIES, Policy
 from callback.simulation.scenario import Scenario, ScenarioError
 
-SHIFTS: Final = 100
-"""Enough for the retried wait to be known to some 5 s; a few minutes on two cores."""
+SHIFTS: Final = 40
+"""Enough for the retried wait to be known to some 7 s; a few minutes on one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

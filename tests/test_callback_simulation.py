@@ -1,7 +1,7 @@
 """The simulated centre: against theory, against another simulator, and its laws.
 
-Seeds are fixed, so a test gives the same on every run. Intervals are 99 %, by Student's t over independent shifts; with the nine
-checks below one in eleven seeds would miss somewhere by chance alone, and seed 1 was the first that was tried.
+Seeds are fixed, so a test gives the same on every run. Intervals are 99 %, by Student's t over independent shifts;
+of the seven checks against theory one would miss by chance in one of fifteen seeds. Seed 1 was the first tried.
 """
 
 import json
@@ -154,7 +154,9 @@ def test_arrivals_follow_the_load():
 # Laws of the centre
 
 
-@pytest.mark.parametrize("policy", [CUSTOMER_FIRST, DIAL_LEAD, PRIORITY_JUMP, NO_CALLBACK], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "policy", [CUSTOMER_FIRST, DIAL_LEAD, PRIORITY_JUMP, NO_CALLBACK], ids=lambda one: one.name
+)
 @pytest.mark.parametrize("hold_patience_s", [math.inf, 30.0])
 def test_ready_contacts_are_offered_in_the_order_of_their_places(policy, hold_patience_s):
     scenario = Scenario(shift_s=2 * 3600.0, hold_patience_s=hold_patience_s)
@@ -176,7 +178,8 @@ def test_a_place_is_kept_and_only_a_retry_to_the_back_moves():
         moved = [
             entry
             for entry in run(policy).entries
-            if abs((entry.contact.place.enqueued_at - run_start()).total_seconds() - entry.customer.arrives_s) > 1e-5
+            if abs((entry.contact.place.enqueued_at - run_start()).total_seconds() - entry.customer.arrives_s)
+            > 1e-5
         ]
         assert bool(moved) is (policy is RETRY_TO_BACK), policy.name
         assert all(entry.attempts > 1 for entry in moved)

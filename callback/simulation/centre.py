@@ -32,7 +32,7 @@ from callback.states import Outcome
 CALLBACK_PRIORITY: Final = 0
 LIVE_PRIORITY: Final = 1
 FAR: Final = 4.0
-"""Behind this many times those who could be served within the lead nobody is due, hang-ups and all: not worked out."""
+"""Behind this many times those who could be served within the lead nobody is due: it is not worked out."""
 
 Steps = Generator[simpy.Event, Any, None]
 
@@ -90,7 +90,7 @@ class Centre:
         self._talked_s = self._wasted_s = 0.0
         self._stays: list[Stay] = []
         self._entries: list[Entry] = []
-        self._near: dict[tuple[int, *tuple[bool, ...]], bool] = {}
+        self._near: dict[tuple[int, ...], bool] = {}
         self._far = scenario.agents + FAR * policy.lead_s * scenario.agents / scenario.handling_s
         self._service = Service(
             agents=scenario.agents,

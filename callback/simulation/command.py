@@ -24,9 +24,19 @@ from callback.simulation.experiment import (
 )
 from callback.simulation.measures import CONFIDENCE
 from callback.simulation.scenario import Scenario, ScenarioError
-from callback.simulation.text import SCREENED, SECTIONS, SHOWN, as_data, detector_data, legend, scenario_data, table
+from callback.simulation.text import (
+    SCREENED,
+    SECTIONS,
+    SHOWN,
+    as_data,
+    detector_data,
+    legend,
+    scenario_data,
+    table,
+)
 
 TITLE: Final = "A simulated contact centre, made up"
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``simulate`` to a command line."""
@@ -46,22 +56,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="default: 1")
     parser.add_argument("--jobs", type=positive, metavar="N", help="processes (default: all cores)")
     parser.add_argument("--agents", type=positive, metavar="N", help="default: 30")
-    parser.add_argument("--accepts", type=float, metavar="SHARE", help="of those offered a callback (default: 0.5)")
+    parser.add_argument(
+        "--accepts", type=float, metavar="SHARE", help="of those offered a callback (default: 0.5)"
+    )
     parser.add_argument("--retry-after", type=float, metavar="SECONDS", help="default: 300")
     parser.add_argument("--hold-patience", type=float, metavar="SECONDS", help="mean, on hold (default: for ever)")
     parser.add_argument(
         "--amd",
         type=Path,
         metavar="FILE",
-        help="how often screening is wrong and how late: the CSV of `amd evaluate`, its --format json, or the JSON "
-        "of `python -m benchmarks accuracy` (default: always right, at once)",
+        help="how often screening is wrong and how late: the CSV of `amd evaluate`, its --format json, or the "
+        "JSON of `python -m benchmarks accuracy` (default: always right, at once)",
     )
     parser.add_argument(
         "--system",
         action="append",
         default=[],
         metavar="NAME",
-        help="which of the benchmark's systems; the first screens, all are compared (default: the first of the file)",
+        help="which of the benchmark's systems; the first screens, all are compared (default: the file's first)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON as well")

@@ -57,7 +57,7 @@ class Detector:
     def __post_init__(self) -> None:
         for one, two in (("human_lost", "human_unsure"), ("machine_passed", "machine_unsure")):
             a, b = getattr(self, one), getattr(self, two)
-            if not (0 <= a and 0 <= b and a + b <= 1 + 1e-9):
+            if not (a >= 0 and b >= 0 and a + b <= 1 + 1e-9):
                 raise ScenarioError(f"{one}={a} and {two}={b} must be shares, 1 together at most: percentages?")
         for name in ("human_delays_s", "machine_delays_s"):
             if not getattr(self, name) or min(getattr(self, name)) < 0:
@@ -129,7 +129,9 @@ def _from_benchmark(path: Path, systems: Mapping[str, Any], system: str | None) 
     pairs = {tuple(pair.split(">")): n for pair, n in figures["counts"].items()}
     human = _normal(figures["human_after_greeting_end_s"])
     machine = _normal(figures["machine_after_first_speech_s"])
-    return _detector(name, path, Counter({(label, party): n for (label, party), n in pairs.items()}), human, machine)
+    return _detector(
+        name, path, Counter({(label, party): n for (label, party), n in pairs.items()}), human, machine
+    )
 
 
 def _from_calls(path: Path) -> Detector:
@@ -175,10 +177,12 @@ def _detector(
 
 
 def _normal(figure: Mapping[str, float | None]) -> tuple[float, ...]:
-    """Return the normal law through a median and a ninth decile, nothing before 0; a file has no more than those."""
+    """Return the normal law through a median and a ninth decile, nothing before 0: a file has no more."""
     p50, p90 = figure["p50"], figure["p90"]
     if p50 is None or p90 is None:
-        raise ScenarioError("the evaluation measured no delays: its manifest lacks greeting_end_s or speech_start_s")
+        raise ScenarioError(
+            "the evaluation measured no delays: its manifest lacks greeting_end_s or speech_start_s"
+        )
     normal = NormalDist()
     spread_s = (p90 - p50) / normal.inv_cdf(0.9)
     chances = [(step + 0.5) / STEPS for step in range(STEPS)]
@@ -188,5 +192,7 @@ def _normal(figure: Mapping[str, float | None]) -> tuple[float, ...]:
 def _empirical(delays_s: Sequence[float]) -> tuple[float, ...]:
     known = [max(0.0, one) for one in delays_s if not math.isnan(one)]
     if not known:
-        raise ScenarioError("the evaluation measured no delays: its manifest lacks greeting_end_s or speech_start_s")
+        raise ScenarioError(
+            "the evaluation measured no delays: its manifest lacks greeting_end_s or speech_start_s"
+        )
     return tuple(np.quantile(known, np.linspace(0.0, 1.0, STEPS)).tolist())

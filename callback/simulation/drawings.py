@@ -16,7 +16,9 @@ MARKERS: Final = ("o", "s", "^")
 MADE_UP: Final = "a simulated centre"
 
 
-def dots(arms: Mapping[str, Any], names: Sequence[str]) -> Callable[[Axes], None]:
+def dots(
+    arms: Mapping[str, Any], names: Sequence[str], colours: Sequence[str] = COLOURS
+) -> Callable[[Axes], None]:
     """Arms one below the other, a dot for each of some measures in one unit."""
     shares = MEASURES[names[0]].unit == "%"
 
@@ -34,13 +36,13 @@ def dots(arms: Mapping[str, Any], names: Sequence[str]) -> Callable[[Axes], None
                     row + shift,
                     xerr=[[mean - low], [high - mean]],
                     fmt=MARKERS[index],
-                    color=COLOURS[index],
+                    color=colours[index],
                     ms=6,
                     capsize=3,
                     label=short(name) if arm is next(iter(_with(arms, name))) else None,
                 )
         axes.set_yticks(range(len(arms)), list(arms))
-        axes.invert_yaxis()
+        axes.set_ylim(len(arms) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.set_xlabel(MEASURES[names[0]].unit or "customers")
 
@@ -74,9 +76,14 @@ def drawings(data: Mapping[str, Any]) -> list[Drawing]:
             "waits",
             "policies",
             ("first_try_wait_s", "retried_wait_s"),
-            "Wait from the call to an agent, of callbacks. A retry that keeps its place waits less than one at the back.",
+            "Wait from the call to an agent, of callbacks. A retry that keeps its place waits less.",
         ),
-        ("wasted", "policies", ("wasted",), "Agents' paid time with nobody there: only agent-first reserves an agent."),
+        (
+            "wasted",
+            "policies",
+            ("wasted",),
+            "Agents' paid time with nobody there: only agent-first reserves an agent.",
+        ),
         (
             "overtaking",
             "policies",
@@ -88,7 +95,7 @@ def drawings(data: Mapping[str, Any]) -> list[Drawing]:
             "accuracy",
             "accuracy",
             ("people_lost", "unreached"),
-            "Screening that takes people for machines: callbacks with a person hung up on, and callbacks never reached.",
+            "People taken for machines: callbacks with one hung up on, and callbacks never reached.",
         ),
         ("latency", "latency", ("hold_s", "hold_p90_s"), "Verdicts that come later: the hold after answer."),
     ]
@@ -98,7 +105,7 @@ def drawings(data: Mapping[str, Any]) -> list[Drawing]:
                 "detectors",
                 "detectors",
                 ("people_lost", "unreached"),
-                "Detectors as they were measured: callbacks with a person hung up on, and callbacks never reached.",
+                "Detectors as measured: callbacks with a person hung up on, and callbacks never reached.",
             )
         )
     return [

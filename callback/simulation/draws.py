@@ -1,8 +1,8 @@
 """All that chance decides, drawn before anything is simulated: every policy meets the same customers.
 
-Common random numbers: a customer has an arrival, a handling time, a patience, a mind to accept or not, and for every
-attempt its fate, whatever the policy. Policies then differ by what they do and not by luck, and differences between
-them are known far better than each figure (Law, Simulation modeling and analysis, 5th ed. 2015, section 11.2).
+Common random numbers: a customer has an arrival, a handling time, a patience, a mind to accept or not, and for
+every attempt its fate, whatever the policy. Policies then differ by what they do and not by luck, and differences
+between them are known far better than each figure (Law, Simulation modeling and analysis, 5th ed. 2015, section 11.2).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def draw_customers(scenario: Scenario, seed: int, replication: int) -> tuple[Cus
 
 
 def arrival_times(scenario: Scenario, rng: np.random.Generator) -> Floats:
-    """Return the arrivals of a Poisson process whose rate changes with the load, by inverting what it has summed to.
+    """Return the arrivals of a Poisson process whose rate changes with the load, by inverting its sum.
 
     Returns
     -------

@@ -56,7 +56,7 @@ def _law(arrivals_hz: float, leaves_hz: Callable[[int], float], last: int | None
             break
         weights.append(weight)
         total += weight
-        if total > 1e200:  # noqa: PLR2004 - long before a double overflows
+        if total > 1e200:
             weights, total = [one / total for one in weights], 1.0
     return [weight / total for weight in weights]
 
@@ -95,7 +95,9 @@ def erlang_c(*, arrivals_hz: float, handling_s: float, agents: int, target_s: fl
     _check(arrivals_hz, handling_s, agents)
     load = arrivals_hz * handling_s
     if load >= agents:
-        raise ValueError(f"a load of {load:.3g} Erlang grows for ever before agents={agents}: who hangs up? Erlang A")
+        raise ValueError(
+            f"a load of {load:.3g} Erlang grows for ever before agents={agents}: who hangs up? Erlang A"
+        )
     law = _law(arrivals_hz, lambda number: min(number, agents) / handling_s, None)
     p_wait = math.fsum(law[agents:])
     spare_hz = agents / handling_s - arrivals_hz

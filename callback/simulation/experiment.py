@@ -49,9 +49,7 @@ class Compared:
 def one_shift(scenario: Scenario, arms: Sequence[Arm], seed: int, replication: int) -> list[dict[str, float]]:
     """Return the figures of one shift for every arm."""
     customers = draw_customers(scenario, seed, replication)
-    return [
-        measure(Centre(scenario, arm.policy, arm.detector, customers).run(), scenario) for arm in arms
-    ]
+    return [measure(Centre(scenario, arm.policy, arm.detector, customers).run(), scenario) for arm in arms]
 
 
 def compare(
@@ -69,7 +67,7 @@ def compare(
     jobs : int or None
         Processes; None is one a core.
     """
-    if shifts < 2:  # noqa: PLR2004
+    if shifts < 2:
         raise ScenarioError(f"shifts={shifts} must be 2 or more: one says nothing of how far chance goes")
     if len({arm.name for arm in arms}) < len(arms):
         raise ScenarioError(f"two arms have one name: {', '.join(arm.name for arm in arms)}")

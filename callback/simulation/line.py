@@ -1,4 +1,4 @@
-"""The line of the simulated centre: real places and contacts of `callback.ordering`, kept in order as they change."""
+"""The line of the simulated centre: real places and contacts of `callback.ordering`, kept in order."""
 
 from __future__ import annotations
 

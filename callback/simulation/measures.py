@@ -46,14 +46,14 @@ MEASURES: Final[Mapping[str, Measure]] = MappingProxyType(
         "unreached": Measure(words="callbacks given up after the last try", unit="%"),
         "people_lost": Measure(words="callbacks of people whom screening hung up on at least once", unit="%"),
         "lost": Measure(words="never served, of all who called", unit="%"),
-        "overtaken_first_try": Measure(words="later callers served before a callback reached at the first try", unit=""),
-        "overtaken_retried": Measure(words="later callers served before a callback reached at a later try", unit=""),
+        "overtaken_first_try": Measure(words="later callers served before a callback, first try", unit=""),
+        "overtaken_retried": Measure(words="later callers served before a callback, later try", unit=""),
         "hold_s": Measure(words="hold after answer, until an agent speaks", unit="s"),
         "hold_p90_s": Measure(words="hold after answer that one in ten exceeds", unit="s"),
         "used": Measure(words="agents' paid time spent with customers", unit="%"),
         "wasted": Measure(words="agents' paid time spent with nobody there", unit="%"),
         "wasted_per_callback_s": Measure(words="agents' time with nobody there, a callback", unit="s"),
-        "fairness": Measure(words="Kendall's tau of the order of service with that of calling: 1 is first come, first served", unit=""),
+        "fairness": Measure(words="Kendall's tau of service with calling: 1 is first come, first served", unit=""),
     }
 )  # fmt: skip
 """Every figure, in the order of the tables."""
@@ -157,7 +157,7 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     (2.0, -0.484, 4.484)
     """
     known = np.array([value for value in values if not math.isnan(value)])
-    if known.size < 2:  # noqa: PLR2004 - one value has no spread
+    if known.size < 2:
         mean = float(known[0]) if known.size else math.nan
         return Estimate(mean=mean, low=math.nan, high=math.nan, n=known.size)
     half = stats.t.ppf(0.5 + confidence / 2, known.size - 1) * known.std(ddof=1) / math.sqrt(known.size)

@@ -46,7 +46,9 @@ class Policy:
         if not self.lead_s >= 0:
             raise ScenarioError(f"lead_s={self.lead_s} must be at least 0 s")
         if self.lead_s and self.reach is not Reach.CUSTOMER_FIRST:
-            raise ScenarioError(f"lead_s={self.lead_s} needs {Reach.CUSTOMER_FIRST!s}: an agent-first dial waits for one")
+            raise ScenarioError(
+                f"lead_s={self.lead_s} needs {Reach.CUSTOMER_FIRST!s}: an agent-first dial waits for one"
+            )
 
 
 NO_CALLBACK: Final = Policy(name="no callback", reach=Reach.NONE)
@@ -68,7 +70,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         NO_CALLBACK.name: "everybody holds the line",
         AGENT_FIRST.name: "an agent is reserved, then the customer is dialled; the place is kept",
-        CUSTOMER_FIRST.name: "the customer is dialled at the head of the line and screened; then an agent; the place is kept",
+        CUSTOMER_FIRST.name: "the customer is dialled at the head of the line and screened; then an agent",
         DIAL_LEAD.name: "as customer first, dialled this long before the head is reached",
         RETRY_TO_BACK.name: "as customer first, but a retry goes to the back of the line",
         PRIORITY_JUMP.name: "as customer first, but callbacks come before all live callers",

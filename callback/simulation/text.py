@@ -29,7 +29,15 @@ SHOWN: Final = (
     "fairness",
 )
 """Of the policies; JSON has all."""
-SCREENED: Final = ("lost", "people_lost", "unreached", "callback_wait_s", "hold_s", "wasted", "wasted_per_callback_s")
+SCREENED: Final = (
+    "lost",
+    "people_lost",
+    "unreached",
+    "callback_wait_s",
+    "hold_s",
+    "wasted",
+    "wasted_per_callback_s",
+)
 """Of the detectors."""
 SECTIONS: Final = {
     "policies": ("Policies, with screening that is always right and at once", SHOWN),
@@ -50,7 +58,9 @@ def figure(name: str, one: Mapping[str, float | None] | Estimate) -> str:
     '7.52 % (7.15 to 7.89)'
     """
     data = dataclasses.asdict(one) if isinstance(one, Estimate) else one
-    mean, low, high = (math.nan if data[key] is None else float(data[key] or 0.0) for key in ("mean", "low", "high"))
+    mean, low, high = (
+        math.nan if data[key] is None else float(data[key] or 0.0) for key in ("mean", "low", "high")
+    )
     if math.isnan(mean):
         return NONE
     unit = MEASURES[name].unit

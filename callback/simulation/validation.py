@@ -36,10 +36,17 @@ class Case:
     theory: Line
 
 
-def _case(name: str, theory: Line, *, arrivals_hz: float, agents: int, handling_s: float, patience_s: float) -> Case:
+def _case(
+    name: str, theory: Line, *, arrivals_hz: float, agents: int, handling_s: float, patience_s: float
+) -> Case:
     load = Load(load=arrivals_hz * handling_s / agents, lasts_s=HOUR_S)
     scenario = Scenario(
-        loads=(load,), shift_s=11 * HOUR_S, warm_up_s=HOUR_S, agents=agents, handling_s=handling_s, patience_s=patience_s
+        loads=(load,),
+        shift_s=11 * HOUR_S,
+        warm_up_s=HOUR_S,
+        agents=agents,
+        handling_s=handling_s,
+        patience_s=patience_s,
     )
     return Case(name=name, scenario=scenario, theory=theory)
 

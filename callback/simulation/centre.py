@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import simpy
 
 from callback.departures import moments
 from callback.estimate import Service, estimate_wait
-from callback.ordering import Contact, Kind, Place
+from callback.ordering import Contact, Kind
 from callback.pacing import is_due
 from callback.simulation.detection import PERFECT, Detector
 from callback.simulation.dialing import Fate, fate, hold_patience_s
 from callback.simulation.draws import Customer
 from callback.simulation.line import Entry, Line, made_ready, place
+from callback.simulation.outcome import Run, Stay
 from callback.simulation.policies import Policy, Reach
 from callback.simulation.scenario import Scenario
 from callback.states import Outcome
@@ -35,36 +36,6 @@ FAR: Final = 4.0
 """Behind this many times those who could be served within the lead nobody is due: it is not worked out."""
 
 Steps = Generator[simpy.Event, Any, None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
-    """A customer ready to be put through: from when to when, in which place, and whether an agent ended it."""
-
-    place: Place
-    from_s: float
-    to_s: float
-    served: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What came of a shift.
-
-    Parameters
-    ----------
-    entries : tuple of Entry
-        All customers, in order of arrival.
-    stays : tuple of Stay
-        In order of their end.
-    talked_s, wasted_s : float
-        Agents' seconds within the shift: with customers; reserved or on the phone with nobody.
-    """
-
-    entries: tuple[Entry, ...]
-    stays: tuple[Stay, ...]
-    talked_s: float
-    wasted_s: float
 
 
 class Centre:

@@ -2,7 +2,8 @@
 
 Common random numbers: a customer has an arrival, a handling time, a patience, a mind to accept or not, and for
 every attempt its fate, whatever the policy. Policies then differ by what they do and not by luck, and differences
-between them are known far better than each figure (Law, Simulation modeling and analysis, 5th ed. 2015, section 11.2).
+between them are known far better than each figure (Law, Simulation modeling and analysis, 5th ed. 2015, section
+11.2).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from scipy import stats
 
-from callback.simulation.centre import Run
 from callback.simulation.line import Entry
+from callback.simulation.outcome import Run
 from callback.simulation.scenario import Scenario
 
 CONFIDENCE: Final = 0.95

@@ -376,3 +376,30 @@ def test_detectors_compared_start_from_one_that_is_always_right():
 def test_a_callback_is_a_contact_of_the_real_line():
     kinds = Counter(entry.contact.kind for entry in run(CUSTOMER_FIRST).entries)
     assert kinds[Kind.LIVE] > kinds[Kind.CALLBACK] > 100
+
+
+def test_the_page_says_what_was_simulated():
+    from benchmarks import simulation_page
+
+    data = json.loads(simulation_page.FIGURES.read_text(encoding="utf-8"))
+    text = simulation_page.PAGE.read_text(encoding="utf-8")
+    assert simulation_page.written(text, data) == text, "run `python -m benchmarks.simulation_page`"
+    data["shifts"] += 1
+    assert simulation_page.written(text, data) != text
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+def test_the_report_reads_well_in_a_browser(told, size, scheme):
+    import browser
+
+    page = told[1]
+    if not page.exists():
+        systems = ("--system", "amd, balanced", "--system", "Asterisk's rules")
+        assert simulate("--shifts", 2, "--jobs", 1, "--amd", path(), *systems, "--report", page) == 0
+    with browser.browser() as driver:
+        browser.show(driver, page.as_uri(), size, scheme)
+        assert browser.complaints(driver) == []
+        assert browser.requests(driver) == [page.as_uri()]
+        assert browser.weak_texts(driver) == []
+        width, shown = driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert width <= shown

@@ -13,9 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import Any, Final
-
-import simpy
+from typing import TYPE_CHECKING, Any, Final
 
 from callback.departures import moments
 from callback.estimate import Service, estimate_wait
@@ -35,7 +33,10 @@ LIVE_PRIORITY: Final = 1
 FAR: Final = 4.0
 """Behind this many times those who could be served within the lead nobody is due: it is not worked out."""
 
-Steps = Generator[simpy.Event, Any, None]
+if TYPE_CHECKING:
+    import simpy
+
+    Steps = Generator[simpy.Event, Any, None]
 
 
 class Centre:
@@ -53,6 +54,8 @@ class Centre:
     def __init__(
         self, scenario: Scenario, policy: Policy, detector: Detector, customers: Sequence[Customer]
     ) -> None:
+        import simpy  # noqa: PLC0415 - an extra: the command line must not need it
+
         self._scenario, self._policy, self._detector = scenario, policy, detector
         self._customers = customers
         self._env = simpy.Environment()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import shlex
 import sys
@@ -90,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if importlib.util.find_spec("simpy") is None:
+        raise ScenarioError("the simulation needs SimPy: pip install 'amd-callback[simulation]'")
     scenario, detectors = _scenario(options), _detectors(options)
     write_report = _report_writer(options.report) if options.report else None
     compared = simulate(scenario, detectors, seed=options.seed, shifts=options.shifts, jobs=options.jobs)

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 from callback.simulation.line import Entry
 from callback.simulation.outcome import Run
@@ -156,6 +155,8 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     >>> one.mean, round(one.low, 3), round(one.high, 3)
     (2.0, -0.484, 4.484)
     """
+    from scipy import stats  # noqa: PLC0415 - slow to load: only results need it
+
     known = np.array([value for value in values if not math.isnan(value)])
     if known.size < 2:
         mean = float(known[0]) if known.size else math.nan

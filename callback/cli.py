@@ -1,4 +1,4 @@
-"""The command line: show, export, migrate. Results on stdout, all else on stderr."""
+"""The command line: show, export, migrate, simulate. Results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Final
 from callback.errors import CallbackError, StoreUnavailable
 from callback.log import encode
 from callback.numbers import mask
+from callback.simulation import command as simulation
 from callback.states import Callback, State
 from callback.store import Reads, Store
 
@@ -70,7 +71,7 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="callback", description="Look after a store of callbacks.")
+    parser = argparse.ArgumentParser(prog="callback", description="Look after a store of callbacks, and simulate what they do.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     show = commands.add_parser(
@@ -105,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _common(migrate)
     migrate.set_defaults(run=_migrate)
+    simulation.add_parser(commands)
     return parser
 
 

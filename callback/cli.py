@@ -71,7 +71,9 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="callback", description="Look after a store of callbacks, and simulate what they do.")
+    parser = argparse.ArgumentParser(
+        prog="callback", description="Look after a store of callbacks, and simulate what they do."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     show = commands.add_parser(

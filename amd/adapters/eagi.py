@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import selectors
 import signal
@@ -24,7 +25,7 @@ from amd.adapters.call import Call, Told
 from amd.adapters.media import Started
 from amd.adapters.systems import SYSTEMS
 from amd.errors import AmdError, WireError
-from amd.events import GreetingEnded, Party
+from amd.events import Cause, GreetingEnded, Party
 from amd.model import shipped
 from amd.policy import PRESETS, Policy, Until, preset
 from amd.vocabularies import asterisk
@@ -154,6 +155,8 @@ class Session:
         verdict = call.verdict
         if verdict is None:  # a detector that is finished has one
             raise WireError("the call ended without a verdict: please report this")
+        if verdict.cause is Cause.AUDIO_ENDED and not self._hung_up:  # we ended it: its time was up
+            verdict = dataclasses.replace(verdict, cause=Cause.DEADLINE)
         result = asterisk(verdict)
         return min(FAILED, self._set("AMDSTATUS", result.amdstatus) + self._set("AMDCAUSE", result.amdcause))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, Final
 
 from amd.adapters.media import FIELD_MAX_CHARS, FIELDS_MAX, check_size
@@ -77,7 +76,7 @@ def integer_at(message: Message, path: Path) -> int | None:
         number = _number(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         number = value
-    if number is None or not math.isfinite(number) or abs(number) > INTEGER_MAX:
+    if number is None or not abs(number) <= INTEGER_MAX:  # so that NaN fails too
         raise WireError(f"{'.'.join(path)} must be a whole number, and is a JSON {type(value).__name__}")
     return int(number)
 

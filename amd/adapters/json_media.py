@@ -88,7 +88,7 @@ PLIVO: Final = Dialect(
     encoding=("start", "mediaFormat", "encoding"),
     rate=("start", "mediaFormat", "sampleRate"),
     channels=("start", "mediaFormat", "channels"),
-    fields=(),
+    fields=("start", "customParameters"),
     default_encoding="audio/x-l16",
 )
 DIALECTS: Final = (TWILIO, TELNYX, PLIVO, SIGNALWIRE)

@@ -110,10 +110,20 @@ class Call:
         return (*told, *self._judge_gap(self._clock.tick(now_s)))
 
     def finish(self, now_s: float) -> tuple[Told, ...]:
-        """The connection ended: what is still due. A second call gives nothing."""
+        """The connection ended: what is still due. A second call gives nothing.
+
+        Raises
+        ------
+        WireError
+            If a byte stream ended in a fault; `give_up` then.
+        """
         if self._stopped:
             return ()
         return (*self._take(self._decoder.finish(), now_s), *self._conclude())
+
+    def give_up(self) -> tuple[Told, ...]:
+        """End a call whose stream is broken: the verdict on what was heard before."""
+        return self._conclude()
 
     def _take(self, events: tuple[MediaEvent, ...], now_s: float) -> tuple[Told, ...]:
         told: list[Told] = []

@@ -18,8 +18,6 @@ STEP_S: Final = 0.02
 """Silence is due in whole steps, so that a sender whose clock runs slow makes one gap in minutes, not many."""
 PACKET_MAX_S: Final = 1.0
 """A packet is awaited no longer than this, however long one was."""
-SLACK_S: Final = 0.04
-"""Times of the wire this near to what came before are the same place: vendors count in milliseconds, and round."""
 RESYNC_S: Final = 5.0
 """Times of the wire this far off are no gap and no lateness, but a sender that counts anew."""
 FILL_MAX_S: Final = 60.0
@@ -36,13 +34,16 @@ class Timing:
         How late a packet may be.
     packet_s : float, 0 to 1 s
         How long a packet is, until a longer one came: its audio comes when its last sample was spoken.
+    slack_s : float, 0 to 0.1 s
+        Times of the wire this near to the end of what came before are that end: not every sender's time is exact.
     """
 
     jitter_s: float
     packet_s: float = 0.02
+    slack_s: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, limit_s in (("jitter_s", 2.0), ("packet_s", PACKET_MAX_S)):
+        for name, limit_s in (("jitter_s", 2.0), ("packet_s", PACKET_MAX_S), ("slack_s", 0.1)):
             value = getattr(self, name)
             if not 0 <= value <= limit_s:
                 raise AudioError(f"{name}={value} is outside 0 to {limit_s} s: milliseconds?")
@@ -80,6 +81,7 @@ class Clock:
     def __init__(self, timing: Timing, *, now_s: float, rate_hz: int = RATE_HZ) -> None:
         self._jitter_s = timing.jitter_s
         self._packet_s = timing.packet_s
+        self._slack_s = timing.slack_s
         self._rate_hz = rate_hz
         self._now_s = now_s
         self._zero_s = now_s
@@ -174,4 +176,4 @@ class Clock:
         if abs(ahead) > RESYNC_S * self._rate_hz:
             self._offset = self._given - at_sample
             return 0
-        return 0 if abs(ahead) <= SLACK_S * self._rate_hz else ahead
+        return 0 if abs(ahead) <= self._slack_s * self._rate_hz else ahead

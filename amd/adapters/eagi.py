@@ -54,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the script; returns the exit status."""
     options = _parser().parse_args(argv)
     try:
-        policy = preset(options.policy, shipped())
+        audio = AUDIO_FD if _is_open(AUDIO_FD) else None  # before anything of ours is opened, and gets the number
         with _hangup_signal() as wake:
-            audio = AUDIO_FD if _is_open(AUDIO_FD) else None
+            policy = preset(options.policy, shipped())
             streams = Streams(answers=sys.stdin.fileno(), commands=sys.stdout.fileno(), audio=audio, wake=wake)
             return Session(streams, policy, max_s=options.max_s).run()
     except BrokenPipeError:  # Asterisk is gone: nobody is left to tell

@@ -23,8 +23,9 @@ LOCAL: Final = Timing(jitter_s=0.1)
 """A machine nearby: gaps of 35 ms at most were seen between AudioSocket frames of a hundred calls."""
 UDP: Final = Timing(jitter_s=0.1)
 """What jitter buffers of phones allow for, and the 60 ms that a packet is awaited are within it."""
-FAR: Final = Timing(jitter_s=0.25)
-"""A vendor's cloud, over TCP: a lost segment stalls all for a round trip and its timeout of 200 ms (RFC 6298)."""
+FAR: Final = Timing(jitter_s=0.25, slack_s=0.04)
+"""A vendor's cloud, over TCP: a lost segment stalls all for a round trip and the 200 ms that detect it as a rule.
+Its times count in milliseconds."""
 FAR_LONG: Final = Timing(jitter_s=0.25, packet_s=0.2)
 """The same, where packets are longer than 20 ms."""
 

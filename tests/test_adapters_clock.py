@@ -45,6 +45,7 @@ def test_ticks_in_between_change_nothing(steps, extra_ticks, timed):
             now_s += wait_s
             while left and left[0] <= now_s:
                 total += clock.tick(left.pop(0))
+            total += clock.tick(now_s)
             if comes:
                 place = clock.take(160, 4000 * k if timed else None, now_s)
                 total += place.gap_samples
@@ -77,6 +78,7 @@ def test_what_was_given_is_never_taken_back(steps):
     now_s, total = 5.0, 0
     for wait_s, n_samples, at_sample in steps:
         now_s += wait_s
+        total += clock.tick(now_s)
         place = clock.take(n_samples, at_sample, now_s)
         assert place.gap_samples >= 0
         assert 0 <= place.skip_samples <= n_samples
@@ -97,6 +99,14 @@ def test_audio_after_a_silence_stands_at_its_own_time():
     clock.tick(3.0)
     clock.take(160, None, 3.02)
     assert clock.given_s == pytest.approx(3.02)
+
+
+def test_audio_that_waited_while_we_were_busy_is_no_gap():
+    clock = Clock(TIMING, now_s=0.0)
+    for k in range(10):
+        clock.take(160, None, frame_at(k))
+    assert all(clock.take(160, None, frame_at(59)) == NONE for _ in range(50))
+    assert clock.tick(frame_at(59)) == 0
 
 
 def test_lost_packets_leave_exactly_their_gap_though_none_ticked():
@@ -144,8 +154,8 @@ def test_longer_packets_are_awaited_longer():
     clock = Clock(Timing(jitter_s=JITTER_S, packet_s=0.2), now_s=0.0)
     for k in range(20):
         now_s = (k + 1) * 0.5
-        place = clock.take(4000, None, now_s)
-        assert place.gap_samples == 0 or k == 0
+        assert (clock.tick(now_s) == 0) == (k > 0)
+        clock.take(4000, None, now_s)
     assert clock.allowance_s == pytest.approx(JITTER_S + 0.5)
 
 

@@ -27,7 +27,7 @@ def slin(name):
 def test_a_call_sets_the_variables_that_amd_sets_from_the_verdict_of_its_recording(name, status, cause):
     expected = asterisk(classify(SAMPLES / name, Reading()).verdict)
     with FakeAsterisk("--policy", "balanced") as peer:
-        peer.hear(slin(name) + bytes(64_000))
+        peer.hear_all(slin(name) + bytes(64_000))
         assert peer.serve() == 0
         assert peer.console == ""
     assert list(peer.variables) == ["AMDSTATUS", "AMDCAUSE"]

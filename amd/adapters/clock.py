@@ -61,7 +61,8 @@ class Clock:
     """Place audio on the time of one call, and say what silence is due.
 
     The far end's time is the wall's less the least delay seen: audio that comes early, from a buffer or a file,
-    moves it forward.
+    moves it forward. Silence is due only when someone looked and nothing had come (`tick`): audio that waited to be
+    read while we were busy is no gap.
 
     Parameters
     ----------
@@ -101,7 +102,10 @@ class Clock:
         return self._given / self._rate_hz
 
     def tick(self, now_s: float) -> int:
-        """Return the samples of silence that are due; ticks in between change nothing in total."""
+        """Return the samples of silence that are due, now that nothing waits to be read.
+
+        However often it is asked, the total is the same.
+        """
         self._advance(now_s)
         if self._paused:
             return 0
@@ -118,7 +122,7 @@ class Clock:
         return n
 
     def take(self, n_samples: int, at_sample: int | None, now_s: float) -> Place:
-        """Place audio that came.
+        """Place audio that came; it asks for no silence but up to its own time, once `tick` found some due.
 
         Parameters
         ----------
@@ -127,18 +131,18 @@ class Clock:
             Its place by the wire, from any origin; None if the wire has no time.
         now_s : float
         """
-        gap = self.tick(now_s)
+        self._advance(now_s)
         if at_sample is None:
             behind_s = self._now_s - self._zero_s - n_samples / self._rate_hz - self.given_s
             ahead = max(0, round(behind_s * self._rate_hz)) if self._filled else 0
         else:
             ahead = self._ahead(at_sample)
-        skip = min(n_samples, max(0, -ahead))
-        self._given += max(0, ahead) + n_samples - skip
+        gap, skip = max(0, ahead), min(n_samples, max(0, -ahead))
+        self._given += gap + n_samples - skip
         self._filled = False
         self._packet_s = max(self._packet_s, min(PACKET_MAX_S, n_samples / self._rate_hz))
         self._zero_s = min(self._zero_s, self._now_s - self.given_s)
-        return Place(gap_samples=gap + max(0, ahead), skip_samples=skip)
+        return Place(gap_samples=gap, skip_samples=skip)
 
     def restart(self) -> None:
         """The wire counts anew: what comes next belongs where the call stands."""

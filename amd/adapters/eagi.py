@@ -172,11 +172,11 @@ class Session:
                     data = os.read(audio, READ_BYTES)
                     self._hung_up = not data
                     self._note(call.feed(data, now_s))
+                else:
+                    self._note(call.tick(now_s))
                 if self._streams.answers in ready:
                     self._read_answers()
-                if self._streams.wake in ready:
-                    self._hung_up = True
-                self._note(call.tick(now_s))
+                self._hung_up |= self._streams.wake in ready
 
     def _note(self, told: tuple[Told, ...]) -> None:
         self._greeting_ended |= any(isinstance(event, GreetingEnded) for event in told)

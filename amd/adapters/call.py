@@ -101,7 +101,7 @@ class Call:
         return () if self._stopped else self._take(self._decoder.feed(data), now_s)
 
     def tick(self, now_s: float) -> tuple[Told, ...]:
-        """Let time pass, when nothing waits to be fed: silence that is due is judged. Ten times a second will do."""
+        """Let time pass, when nothing waits to be fed: silence that is due is judged. Ten times a second do."""
         if self._stopped:
             return ()
         told: tuple[Told, ...] = ()

@@ -61,8 +61,8 @@ class Clock:
     """Place audio on the time of one call, and say what silence is due.
 
     The far end's time is the wall's less the least delay seen: audio that comes early, from a buffer or a file,
-    moves it forward. Silence is due only when someone looked and nothing had come (`tick`): audio that waited to be
-    read while we were busy is no gap.
+    moves it forward. Silence is due only when someone looked and nothing had come (`tick`): audio that waited to
+    be read while we were busy is no gap.
 
     Parameters
     ----------

@@ -245,6 +245,15 @@ def test_a_path_that_is_no_system_is_not_found():
     assert b"twilio" in response.body
 
 
+@pytest.mark.parametrize(("offered", "taken"), [(["other", "media"], "media"), (["other"], None), (None, None)])
+def test_a_subprotocol_is_taken_where_the_system_asks_for_its_own(offered, taken):
+    async def scenario():
+        async with Running() as running, connect(f"{running.url}/asterisk", subprotocols=offered) as peer:
+            return peer.subprotocol
+
+    assert asyncio.run(scenario()) == taken
+
+
 def test_freeswitch_says_its_rate_and_mix_in_the_path():
     decoder = system_at("/freeswitch?rate=16000&mix=stereo").make()
     far, near = decoder.feed(b"abcd")

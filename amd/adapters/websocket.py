@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from amd.adapters import l16
 from amd.adapters.l16 import MIXES, L16Decoder
@@ -19,6 +21,8 @@ from amd.adapters.systems import SYSTEMS, System, system_of
 from amd.audio import RATE_HZ, check_rate
 from amd.errors import AudioError, WireError
 
+SUBPROTOCOLS: Final = ("media", "audio.jambonz.org", "audio.drachtio.org")
+"""Asked for by Asterisk (websocket_client.conf), jambonz and mod_audio_fork; who asks for none gets none."""
 OPEN_MAX_S: Final = 10.0
 QUEUE_MESSAGES: Final = 64
 """Messages that wait to be read, per connection: a second of 20 ms each; beyond it, TCP holds the peer back."""
@@ -75,6 +79,7 @@ async def listen_websocket(server: Server, host: str, port: int) -> int:
         host,
         port,
         process_request=check,
+        select_subprotocol=_subprotocol,
         compression=None,
         open_timeout=OPEN_MAX_S,
         close_timeout=CLOSE_MAX_S,
@@ -89,6 +94,10 @@ async def listen_websocket(server: Server, host: str, port: int) -> int:
     )
     bound: int = next(iter(listening.sockets)).getsockname()[1]
     return bound
+
+
+def _subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return next((one for one in offered if one in SUBPROTOCOLS), None)
 
 
 async def _handle(server: Server, connection: ServerConnection) -> None:

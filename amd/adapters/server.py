@@ -26,7 +26,7 @@ Line = dict[str, Any]
 
 TICK_S: Final = 0.05
 READ_PASSES: Final = 5
-"""Turns of the loop before a tick, in which what has come is read and fed: it may have waited for us, and is no gap.
+"""Turns of the loop before a tick, in which what has come is read and fed: it waited for us, and is no gap.
 A socket is read in one, and a websocket's message is at its call after three more."""
 CLOSE_MAX_S: Final = 5.0
 """Peers that do not close with us by then are left."""

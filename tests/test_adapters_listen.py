@@ -334,3 +334,14 @@ def test_the_command_listens_tells_lines_and_stops_when_told():
     assert lines[0]["type"] == "started"
     assert rest[-1]["type"] == "ended"
     assert verdicts([*lines, *rest]) == [("human", "HUMAN", "human")]
+
+
+def test_the_command_stops_when_nobody_reads_what_it_tells():
+    command = [sys.executable, "-m", "amd", "listen", "--audiosocket", "0", "--grace", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        port = int(process.stderr.readline().rpartition(":")[2])
+        process.stdout.close()
+        with socket.create_connection((LOOPBACK, port)) as peer:
+            peer.sendall(frame(0x01, bytes(16)) + frame(0x00))
+            assert process.wait(LIMIT_S) == 0
+        assert "Traceback" not in process.stderr.read()

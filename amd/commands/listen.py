@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     )
     model = model_of(options)
     policy = policy_of(options, model)
-    asyncio.run(_listen(options, lambda: Server(_write, policy=policy, model=model, limits=limits)))
+    asyncio.run(_listen(options, lambda tell: Server(tell, policy=policy, model=model, limits=limits)))
     return OK
 
 
@@ -81,16 +81,20 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _write(line: Line) -> None:
-    print(json.dumps(line), flush=True)  # noqa: T201 -- the result
-
-
-async def _listen(options: argparse.Namespace, make: Callable[[], Server]) -> None:
-    server = make()
+async def _listen(options: argparse.Namespace, make: Callable[[Callable[[Line], None]], Server]) -> None:
     stopped = asyncio.Event()
+
+    def write(line: Line) -> None:
+        try:
+            print(json.dumps(line), flush=True)  # noqa: T201 -- the result
+        except BrokenPipeError:  # nobody reads any more: there is nothing to listen for
+            stopped.set()
+
+    server = make(write)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+        with contextlib.suppress(NotImplementedError):  # no such handlers on Windows: Ctrl-C interrupts
+            loop.add_signal_handler(number, stopped.set)
     if options.audiosocket is not None:
         host, port = options.audiosocket
         say(f"amd: AudioSocket on {host}:{await server.listen_audiosocket(host, port)}")

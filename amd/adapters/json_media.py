@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from amd.adapters.fields import Message, Path, find, integer_at, rate_at, read_message, text_at, texts_in
@@ -60,15 +60,7 @@ TWILIO: Final = Dialect(
     channels=("start", "mediaFormat", "channels"),
     fields=("start", "customParameters"),
 )
-SIGNALWIRE: Final = Dialect(
-    name="signalwire",
-    call_id=("start", "callSid"),
-    stream_id=("streamSid",),
-    encoding=("start", "mediaFormat", "encoding"),
-    rate=("start", "mediaFormat", "sampleRate"),
-    channels=("start", "mediaFormat", "channels"),
-    fields=("start", "customParameters"),
-)
+SIGNALWIRE: Final = replace(TWILIO, name="signalwire")
 TELNYX: Final = Dialect(
     name="telnyx",
     call_id=("start", "call_control_id"),

@@ -18,7 +18,7 @@ from typing import Final
 
 import amd
 from amd.audio import RATE_HZ, Encoding, check_rate
-from amd.commands import compare, evaluate, label
+from amd.commands import compare, evaluate, label, listen
 from amd.commands.terminal import (
     INTERRUPTED,
     OK,
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_reading_options(explain)
     explain.set_defaults(run=_explain)
 
-    for command in (evaluate, compare, label):
+    for command in (evaluate, compare, label, listen):
         command.add(commands)
 
     train = commands.add_parser(

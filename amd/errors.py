@@ -35,3 +35,7 @@ class FinishedError(AmdError, RuntimeError):
 
 class MissingExtraError(AmdError, ImportError):
     """A feature needs an optional dependency; the message says which extra installs it."""
+
+
+class WireError(AmdError, ValueError):
+    """What a telephone system sent is not what its protocol allows, or is beyond a limit of ours."""

@@ -1,0 +1,117 @@
+"""Asterisk's AudioSocket: frames of a kind, a length and a payload over TCP.
+
+As Asterisk's documentation has it (Configuration, Channel Drivers, AudioSocket): kind of one byte, length of
+two, big-endian; audio is signed 16-bit little-endian, its kind tells the rate. The UUID comes first. A closed
+connection is a hangup as good as a hangup frame; Asterisk sends none when the caller hangs up.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from amd.adapters.media import Audio, MediaEvent, PeerFault, Started, Stopped, check_digit, check_whole
+from amd.audio import Encoding
+from amd.errors import WireError
+
+HEADER_BYTES: Final = 3
+HANGUP: Final = 0x00
+UUID: Final = 0x01
+DTMF: Final = 0x03
+FAULT: Final = 0xFF
+RATES_HZ: Final[dict[int, int]] = {
+    0x10: 8_000,
+    0x11: 12_000,
+    0x12: 16_000,
+    0x13: 24_000,
+    0x14: 32_000,
+    0x15: 44_100,
+    0x16: 48_000,
+    0x17: 96_000,
+    0x18: 192_000,
+}
+UUID_BYTES: Final = 16
+
+
+class AudioSocketDecoder:
+    r"""Decode what Asterisk sends over one AudioSocket connection; any cut of the bytes gives the same events.
+
+    Frames of a kind that the protocol does not name are passed over. After a hangup the rest is ignored.
+
+    Raises
+    ------
+    WireError
+        From the call after the one that returned what came before the fault: half a sample, a UUID or a key of
+        another length. The connection cannot be used any more.
+
+    Examples
+    --------
+    >>> decoder = AudioSocketDecoder()
+    >>> frames = b"\x01\x00\x10" + bytes(16) + b"\x10\x00\x04" + bytes(4) + b"\x00\x00\x00"
+    >>> [event.type for event in decoder.feed(frames)]
+    ['started', 'audio', 'stopped']
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._fault: WireError | None = None
+        self._stopped = False
+
+    def feed(self, data: bytes | str, /) -> tuple[MediaEvent, ...]:
+        """Take the next bytes."""
+        if isinstance(data, str):
+            raise WireError("AudioSocket carries bytes, not text: a websocket?")
+        if self._fault is not None:
+            raise self._fault
+        if self._stopped:
+            return ()
+        events: list[MediaEvent] = []
+        rest = self._rest
+        rest += data
+        at = 0
+        while not self._stopped and len(rest) - at >= HEADER_BYTES:
+            end = at + HEADER_BYTES + int.from_bytes(rest[at + 1 : at + HEADER_BYTES], "big")
+            if len(rest) < end:
+                break
+            try:
+                events += self._take_frame(rest[at], bytes(rest[at + HEADER_BYTES : end]))
+            except WireError as fault:
+                self._fault = fault
+                rest.clear()
+                if events:
+                    return tuple(events)
+                raise
+            at = end
+        del rest[: len(rest) if self._stopped else at]
+        return tuple(events)
+
+    def flush(self) -> tuple[MediaEvent, ...]:
+        """Nothing is held back."""
+        return ()
+
+    def finish(self) -> tuple[MediaEvent, ...]:
+        """The connection ended; half a frame at its end is dropped."""
+        if self._fault is not None:
+            raise self._fault
+        stopped, self._stopped = self._stopped, True
+        self._rest.clear()
+        return () if stopped else (Stopped(reason="closed"),)
+
+    def _take_frame(self, kind: int, payload: bytes) -> tuple[MediaEvent, ...]:
+        if kind in RATES_HZ:
+            if not payload:
+                return ()
+            data = check_whole(payload, Encoding.PCM16)
+            return (Audio(data=data, encoding=Encoding.PCM16, rate_hz=RATES_HZ[kind]),)
+        if kind == HANGUP:
+            self._stopped = True
+            return (Stopped(reason="hangup"),)
+        if kind == UUID:
+            if len(payload) != UUID_BYTES:
+                raise WireError(f"a UUID of {len(payload)} bytes must have {UUID_BYTES}: sent as text?")
+            return (Started(call_id=str(uuid.UUID(bytes=payload))),)
+        if kind == DTMF:
+            return (check_digit(payload.decode("latin-1")),)
+        if kind == FAULT:
+            return (PeerFault(code=payload[:8].hex() or "none"),)
+        return ()

@@ -1,0 +1,179 @@
+"""One call: what its system sends, the clock that fills what it does not, and the detector that judges both."""
+
+from __future__ import annotations
+
+from amd.adapters.clock import Clock, Timing
+from amd.adapters.media import (
+    Audio,
+    Decoder,
+    MediaEvent,
+    Paused,
+    Restarted,
+    Resumed,
+    Started,
+    Stopped,
+    Track,
+)
+from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
+from amd.detector import Detector
+from amd.events import Event, Verdict
+from amd.model import Model
+from amd.policy import PRESETS, Policy
+
+Told = MediaEvent | Event
+"""What a call tells: events of its system (never audio) and of the detector."""
+
+
+class Call:
+    r"""Judge one call from what its system sends.
+
+    Times of its events are seconds from ``now_s``, the start of the call. Audio of our own side is not judged.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        Of the system.
+    timing : Timing
+        How late its audio may come.
+    now_s : float
+        When the call began, of any clock that does not go back. `feed`, `tick` and `finish` take the same clock.
+    policy : Policy, optional
+    model : Model, optional
+
+    Examples
+    --------
+    Nothing is ever sent, and the verdict comes all the same, an allowance after its time:
+
+    >>> from amd.adapters.audiosocket import AudioSocketDecoder
+    >>> call = Call(AudioSocketDecoder(), timing=Timing(jitter_s=0.2), now_s=100.0)
+    >>> told = [event for n in range(121) for event in call.tick(100.0 + n / 10)]
+    >>> [(event.type, str(event.party), event.final) for event in told]
+    [('verdict', 'silence', False), ('verdict', 'silence', True)]
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        *,
+        timing: Timing,
+        now_s: float,
+        policy: Policy = PRESETS["balanced"],
+        model: Model | None = None,
+    ) -> None:
+        self._decoder = decoder
+        self._clock = Clock(timing, now_s=now_s)
+        self._detector = Detector(policy, model=model)
+        self._form: tuple[Encoding, int] | None = None
+        self._samples = StreamDecoder()
+        self._rate_hz = RATE_HZ
+        self._heard_at_s = now_s
+        self._stopped = False
+        self.call_id: str | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict so far."""
+        return self._detector.verdict
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the call is over."""
+        return self._stopped
+
+    @property
+    def done(self) -> bool:
+        """Whether no verdict event can come any more."""
+        return self._stopped or self._detector.done
+
+    @property
+    def allowance_s(self) -> float:
+        """Delay that is added to silence now: see `Clock.allowance_s`."""
+        return self._clock.allowance_s
+
+    def feed(self, data: bytes | str, now_s: float) -> tuple[Told, ...]:
+        """Take what the system sent.
+
+        Raises
+        ------
+        WireError
+            If it is not what the protocol allows; whether one can go on after it, `Decoder` tells.
+        """
+        return () if self._stopped else self._take(self._decoder.feed(data), now_s)
+
+    def tick(self, now_s: float) -> tuple[Told, ...]:
+        """Let time pass, when nothing waits to be fed: silence that is due is judged. Ten times a second do."""
+        if self._stopped:
+            return ()
+        told: tuple[Told, ...] = ()
+        if now_s - self._heard_at_s > self._clock.allowance_s:
+            told = self._take(self._decoder.flush(), now_s)
+        return (*told, *self._judge_gap(self._clock.tick(now_s)))
+
+    def finish(self, now_s: float) -> tuple[Told, ...]:
+        """The connection ended: what is still due. A second call gives nothing.
+
+        Raises
+        ------
+        WireError
+            If a byte stream ended in a fault; `give_up` then.
+        """
+        if self._stopped:
+            return ()
+        return (*self._take(self._decoder.finish(), now_s), *self._conclude())
+
+    def give_up(self) -> tuple[Told, ...]:
+        """End a call whose stream is broken: the verdict on what was heard before."""
+        return self._conclude()
+
+    def _take(self, events: tuple[MediaEvent, ...], now_s: float) -> tuple[Told, ...]:
+        told: list[Told] = []
+        for event in events:
+            if isinstance(event, Audio):
+                if event.track is not Track.NEAR:
+                    told += self._hear(event, now_s)
+                continue
+            told.append(event)
+            if isinstance(event, Started):
+                self.call_id = event.call_id or event.stream_id
+            elif isinstance(event, Restarted):
+                self._clock.restart()
+            elif isinstance(event, Paused):
+                self._clock.pause(now_s)
+            elif isinstance(event, Resumed):
+                self._clock.resume(now_s)
+            elif isinstance(event, Stopped):
+                told += self._conclude()
+        return tuple(told)
+
+    def _hear(self, audio: Audio, now_s: float) -> tuple[Event, ...]:
+        self._heard_at_s = now_s
+        events = self._change_form(audio) if (audio.encoding, audio.rate_hz) != self._form else ()
+        place = self._clock.take(audio.n_samples, audio.at_sample, now_s)
+        events += self._judge_gap(place.gap_samples)
+        data = audio.data[place.skip_samples * audio.encoding.sample_bytes :]
+        return (*events, *self._judge(self._samples.feed(data)))
+
+    def _change_form(self, audio: Audio) -> tuple[Event, ...]:
+        """Audio of another encoding or rate follows."""
+        events = self._judge(self._samples.finish())
+        self._form = audio.encoding, audio.rate_hz
+        self._samples = StreamDecoder(audio.encoding, audio.rate_hz)
+        self._clock.change_rate(audio.rate_hz)
+        self._rate_hz = audio.rate_hz
+        return events
+
+    def _judge_gap(self, n_samples: int) -> tuple[Event, ...]:
+        if n_samples == 0 or self._detector.done:
+            return ()
+        return self._judge(self._samples.gap(n_samples / self._rate_hz))
+
+    def _judge(self, samples: Samples) -> tuple[Event, ...]:
+        return self._detector.feed(samples) if samples.size and not self._detector.done else ()
+
+    def _conclude(self) -> tuple[Event, ...]:
+        if self._stopped:
+            return ()
+        self._stopped = True
+        rest = self._judge(self._samples.finish())
+        self._samples = StreamDecoder()
+        return (*rest, *self._detector.finish())

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from amd.answer import AnswerTracker
+import numpy as np
+
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
 from amd.evidence import EvidenceTaker
-from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.ears import TONAL, Ears, Frame
+from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
 from amd.networks import Network
-from amd.spectrum import Floats, SpectrumAnalyser
-from amd.speech import Activity, SpeechTracker, facts_of
+from amd.speech import Activity
 from amd.tones import ToneTracker
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
 TONE_OFFS_KEPT: Final = 48
 """A run of speech is known 32 frames after it began at most: its first voice, its lead, and a tick."""
+
+BLOCK_SAMPLES: Final = 32_768
+"""What is worked out at once of a long chunk: 256 frames stay in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +79,18 @@ class _Waiting:
 
 
 class Hearing:
-    """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording."""
+    """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording.
 
-    def __init__(self, network: Network) -> None:
+    The ears may be shared with other calls, each in its own ``slot``: who shares them feeds them, and gives what
+    they made of it to `take`.
+    """
+
+    def __init__(self, network: Network, *, ears: Ears | None = None, slot: int = 0) -> None:
         self.cadence = Cadence()
         self.tone_off = 0
         self.n_heard = 0
-        self._framer = Framer()
-        self._spectrum = SpectrumAnalyser()
-        self._speech = SpeechTracker()
-        self._answer = AnswerTracker(network)
+        self._ears = ears or Ears(network, 1)
+        self._slot = slot
         self._tones = ToneTracker()
         self._progress = CallProgress()
         self._evidence = EvidenceTaker()
@@ -94,12 +100,12 @@ class Hearing:
     @property
     def n_samples(self) -> int:
         """Samples heard so far."""
-        return self._framer.n_samples
+        return int(self._ears.framer.n_samples_of[self._slot])
 
     @property
     def n_frames(self) -> int:
         """Whole frames heard so far."""
-        return self._framer.n_frames
+        return int(self._ears.framer.n_frames_of[self._slot])
 
     @property
     def spoken(self) -> bool:
@@ -121,29 +127,18 @@ class Hearing:
 
     def feed(self, samples: Samples) -> Iterator[Moment]:
         """Take samples; what each completed frame brought comes out in order, worked out as it is asked for."""
-        first = self._framer.n_frames
-        frames = self._framer.feed(samples)
-        if frames.shape[0] == 0:
-            return
-        facts = self._spectrum.feed(frames)
-        rows = zip(
-            facts_of(facts),
-            facts.level_db.tolist(),
-            facts.tonal.tone_db.tolist(),
-            facts.tonal.noise_db.tolist(),
-            facts.tonal.peak_hz.tolist(),
-            facts.tonal.second_hz.tolist(),
-            facts.tonal.peak_share.tolist(),
-            facts.tonal.pair_share.tolist(),
-            facts.tonal.clarity.tolist(),
-            strict=True,
-        )
-        for index, row in enumerate(rows, first):
-            yield self._step(index, *row)
+        slots = np.array([self._slot])
+        for at in range(0, samples.size, BLOCK_SAMPLES):
+            block = samples[at : at + BLOCK_SAMPLES]
+            yield from self.take(self._ears.feed(block, slots, np.array([block.size])).of(0))
+
+    def take(self, frames: Iterable[Frame]) -> Iterator[Moment]:
+        """Take what the ears made of the next frames, one after the other, as it is asked for."""
+        return map(self._step, frames)
 
     def finish(self) -> Moment:
         """End the call: the last frames, the run that was still open, the tones that were or waited for others."""
-        started, ended, judged = self._judge(self._speech.finish())
+        started, ended, judged = self._judge(*self._ears.finish(self._slot))
         tone = self._tones.finish(self.n_frames)
         if tone is not None and is_generated(tone):
             ended = self.cadence.retract(self.n_frames - 1, tone.on) or ended
@@ -157,32 +152,12 @@ class Hearing:
             judged=judged,
         )
 
-    def _step(
-        self,
-        index: int,
-        facts: Floats,
-        level_db: float,
-        tone_db: float,
-        noise_db: float,
-        peak_hz: float,
-        second_hz: float,
-        peak_share: float,
-        pair_share: float,
-        clarity: float,
-    ) -> Moment:
+    def _step(self, frame: Frame) -> Moment:
         """Take one frame through every floor."""
+        index = frame.index
         known = frame_known_sample(index)
-        ended_tone = self._tones.step(
-            index,
-            level_db=level_db,
-            tone_db=tone_db,
-            noise_db=noise_db,
-            peak_hz=peak_hz,
-            second_hz=second_hz,
-            peak_share=peak_share,
-            pair_share=pair_share,
-            clarity=clarity,
-        )
+        level_db, *tonal = frame.tonal
+        ended_tone = self._tones.step(index, level_db=level_db, **dict(zip(TONAL, tonal, strict=True)))
         sounding = self._tones.sounding()
         tone_on = None
         if ended_tone is not None and is_generated(ended_tone):
@@ -192,7 +167,7 @@ class Hearing:
             self.tone_off = sounding.off
         pending = self._tones.pending
         self._waiting.append(_Waiting(index, level_db, sounding is not None, pending, tone_on))
-        started, ended_run, judged = self._judge(self._speech.step(facts))
+        started, ended_run, judged = self._judge(frame.activities, frame.voice_log_odds)
         heard = self._progress.step(
             now=known,
             ended=ended_tone,
@@ -213,7 +188,9 @@ class Hearing:
             judged=judged,
         )
 
-    def _judge(self, activities: tuple[Activity, ...]) -> tuple[Run | None, Run | None, tuple[Judged, ...]]:
+    def _judge(
+        self, activities: tuple[Activity, ...], voice_log_odds: float
+    ) -> tuple[Run | None, Run | None, tuple[Judged, ...]]:
         """Follow the frames that are judged now, each with what was known of tones when it was heard.
 
         A run that starts and is taken back within one tick was never known.
@@ -221,8 +198,7 @@ class Hearing:
         started_run = ended_run = None
         judged = []
         if activities:
-            self._answer.step(self._speech.inputs)
-            self._evidence.listen(self._answer.log_odds)
+            self._evidence.listen(voice_log_odds)
         for frame, activity in zip(self._waiting[: len(activities)], activities, strict=True):
             gone = None if frame.tone_on is None else self.cadence.retract(frame.index, frame.tone_on)
             self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)

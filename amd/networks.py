@@ -1,8 +1,6 @@
 """Small recurrent networks in numpy: a dense layer, a gated recurrent unit, a dense layer; weights are data.
 
-Every product is an `einsum` whose innermost loop runs over outputs: each sum is taken in the order of the inputs,
-one call's whatever calls are beside it. A matrix product of a linear algebra library is several times faster over
-many calls, but rounds differently as their number changes.
+Its products are taken by `amd.products`: a call's row comes out the same to the last bit whatever calls are beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.errors import ModelError
+from amd.products import product
 
 Floats = npt.NDArray[np.float32]
 
@@ -90,19 +89,14 @@ class Network:
             A call's row of either depends on its own rows only, to the last bit.
         """
         arrays, n_units = self.arrays, self.n_units
-        dense = np.maximum(_product(inputs, arrays["dense_weight"]) + arrays["dense_bias"], np.float32(0))
-        new = _product(dense, arrays["in_weight"]) + arrays["in_bias"]
-        old = _product(state, arrays["state_weight"]) + arrays["state_bias"]
+        dense = np.maximum(product(inputs, arrays["dense_weight"]) + arrays["dense_bias"], np.float32(0))
+        new = product(dense, arrays["in_weight"]) + arrays["in_bias"]
+        old = product(state, arrays["state_weight"]) + arrays["state_bias"]
         gates = _logistic(new[:, : 2 * n_units] + old[:, : 2 * n_units])
         reset, update = gates[:, :n_units], gates[:, n_units:]
         fresh = np.tanh(new[:, 2 * n_units :] + reset * old[:, 2 * n_units :])
         state = fresh + update * (state - fresh)
-        return _product(state, arrays["out_weight"]) + arrays["out_bias"], state
-
-
-def _product(rows: Floats, weight: Floats) -> Floats:
-    product: Floats = np.einsum("ni,ij->nj", rows, weight)
-    return product
+        return product(state, arrays["out_weight"]) + arrays["out_bias"], state
 
 
 def _logistic(values: Floats) -> Floats:

@@ -13,6 +13,7 @@ True
 """
 
 from amd.audio import RATE_HZ, Encoding
+from amd.bank import DetectorBank, SlotEvent
 from amd.detector import Detector, Trace
 from amd.errors import (
     AmdError,
@@ -23,6 +24,7 @@ from amd.errors import (
     ModelError,
     PolicyError,
     RecordingError,
+    SlotError,
     VocabularyError,
 )
 from amd.events import (
@@ -56,6 +58,7 @@ __all__ = [
     "Contradiction",
     "Deadline",
     "Detector",
+    "DetectorBank",
     "Encoding",
     "EndedBy",
     "Event",
@@ -69,6 +72,8 @@ __all__ = [
     "Policy",
     "PolicyError",
     "RecordingError",
+    "SlotError",
+    "SlotEvent",
     "SpeechEnded",
     "SpeechStarted",
     "SubState",

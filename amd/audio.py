@@ -16,6 +16,7 @@ import soxr
 from amd.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
+Chunk = bytes | bytearray | memoryview | npt.NDArray[np.generic]
 
 RATE_HZ: Final = 8000
 FULL_SCALE_PCM16: Final = 32768.0
@@ -170,7 +171,12 @@ class StreamDecoder:
             else soxr.ResampleStream(self._rate_hz, RATE_HZ, 1, dtype="float32", quality="HQ")
         )
 
-    def feed(self, chunk: bytes | bytearray | memoryview | npt.NDArray[np.generic]) -> Samples:
+    @property
+    def encoding(self) -> Encoding | None:
+        """The encoding by which whole samples can be decoded by `decode` alone; None where more has to be done."""
+        return self._encoding if self._resampler is None and not self._partial else None
+
+    def feed(self, chunk: Chunk) -> Samples:
         """Decode one chunk; what comes out may lag what went in by the resampler's filter."""
         if isinstance(chunk, (bytes, bytearray, memoryview)):
             data = self._partial + bytes(chunk)

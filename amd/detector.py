@@ -6,15 +6,16 @@ A file is this detector fed once; any cut of the audio gives equal events.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
+from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
 from amd.callprogress import Heard
+from amd.ears import Frame
 from amd.errors import FinishedError
 from amd.events import (
     Cause,
@@ -92,6 +93,8 @@ class Detector:
         The shipped one unless given.
     observer : callable, optional
         Called with the `Trace` of every frame.
+    hearing : Hearing, optional
+        Its own unless given; that of a call in a bank shares its ears with others.
 
     Examples
     --------
@@ -112,12 +115,13 @@ class Detector:
         rate_hz: int = RATE_HZ,
         model: Model | None = None,
         observer: Callable[[Trace], None] | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.policy = policy
         self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
-        self._hearing = Hearing(self._model.network)
+        self._hearing = hearing or Hearing(self._model.network)
         self._verdict: Verdict | None = None
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)
@@ -147,7 +151,7 @@ class Detector:
         """Seconds of audio judged so far."""
         return self._hearing.n_samples / RATE_HZ
 
-    def feed(self, chunk: bytes | bytearray | memoryview | npt.NDArray[np.generic]) -> tuple[Event, ...]:
+    def feed(self, chunk: Chunk) -> tuple[Event, ...]:
         """Take the next piece of the call.
 
         Parameters
@@ -178,12 +182,14 @@ class Detector:
     def finish(self) -> tuple[Event, ...]:
         """End the call: give the verdict that is still due. A second call is an error."""
         self._check_open("finish()")
-        events = list(self._advance(self._decoder.finish()))
+        return self._advance(self._decoder.finish()) + self.end()
+
+    def end(self) -> tuple[Event, ...]:
+        """End a call whose audio was given to `take`: give the verdict that is still due."""
         self._finished = True
         if self._stop_at is None:
             self._conclude()
-        events += self._take_events()
-        return tuple(events)
+        return self._take_events()
 
     def _check_open(self, call: str) -> None:
         if self._finished:
@@ -192,11 +198,17 @@ class Detector:
             )
 
     def _advance(self, samples: Samples) -> tuple[Event, ...]:
-        if self._stop_at is None:
-            for moment in self._hearing.feed(samples):
-                self._take_moment(moment)
-                if self._stop_at is not None:
-                    break
+        return () if self.done else self._follow(self._hearing.feed(samples))
+
+    def take(self, frames: Iterable[Frame]) -> tuple[Event, ...]:
+        """Take what shared ears made of the next frames; return what it made known."""
+        return self._follow(self._hearing.take(frames))
+
+    def _follow(self, moments: Iterable[Moment]) -> tuple[Event, ...]:
+        for moment in moments:
+            self._take_moment(moment)
+            if self._stop_at is not None:
+                break
         return self._take_events()
 
     def _take_moment(self, moment: Moment) -> None:

@@ -35,3 +35,7 @@ class FinishedError(AmdError, RuntimeError):
 
 class MissingExtraError(AmdError, ImportError):
     """A feature needs an optional dependency; the message says which extra installs it."""
+
+
+class SlotError(AmdError, LookupError):
+    """A call of a bank that is not open, or no room for one more."""

@@ -77,6 +77,11 @@ DIAL_SPREAD_MAX_DB: Final = 2.5
 DIAL_CLARITY_MIN: Final = 0.85
 """350+440 Hz (US, UK) or one tone near 425 Hz, without a break; no ring lasts longer than the 2 s of the US, or
 3 s where a tail runs into one. A held note of music fades, and others sound beside it."""
+LASTING: Final = (
+    (CED_HZ - CED_WITHIN_HZ, CED_HZ + CED_WITHIN_HZ, CED_MIN_S),
+    (*DIAL_HZ, DIAL_MIN_S),
+)
+"""Tones that are known by how long they last, while they last: Hz from and to, and seconds."""
 VOWEL_MAX_S: Final = 1.2
 HELD_CLARITY_MIN: Final = 0.85
 HELD_DRIFT_MAX_HZ: Final = 25.0

@@ -1,26 +1,29 @@
 """Loops over rows and calls, compiled when they are first called and kept on disk for the next time (numba).
 
-What is compiled takes arrays and scalars only, and gives a row the same bits wherever it stands: sums may be
-reordered to fit vector registers, but in one way for every row.
+What is compiled takes arrays and scalars only, and gives a row the same bits wherever it stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_SETTINGS: Final = {"cache": True, "nogil": True, "error_model": "numpy"}
+_REORDERED: Final = {"reassoc", "contract", "nsz"}
+"""Sums may be taken in the order that suits vector registers: one and the same for every row."""
+
 
 def compiled(function: F) -> F:
-    """Compile a function without the interpreter's lock, and without its checks of indices."""
-    made: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})(function)
+    """Compile a function of float32; the interpreter's lock is released while it runs."""
+    made: F = numba.njit(**_SETTINGS, fastmath=_REORDERED)(function)
     return made
 
 
-def inlined(function: F) -> F:
-    """The same for what others call a row at a time."""
-    made: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}, inline="always")(function)
+def exact(function: F) -> F:
+    """The same, but every operation as it is written, as the interpreter does it."""
+    made: F = numba.njit(**_SETTINGS)(function)
     return made

@@ -6,26 +6,48 @@ A call is in the slot that it was given, each at its own place; what is made of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from amd.answer import AnswerTracker
 from amd.audio import Samples
+from amd.callprogress import LASTING
 from amd.framing import Framer, Slots
 from amd.networks import Network
-from amd.spectrum import Floats, FrameFacts, SpectrumAnalyser
+from amd.spectrum import Floats, SpectrumAnalyser
 from amd.speech import Activity, Judged, SpeechTracker, facts_of
-
-TONAL: Final = ("tone_db", "noise_db", "peak_hz", "second_hz", "peak_share", "pair_share", "clarity")
-"""What `amd.tones` is given of a frame, after its level."""
-
+from amd.tones import Followed, Sounding, Tone, ToneTracker, frames_of
 
 class Frame(NamedTuple):
-    """A frame of one call: its level and `TONAL`; the tick's frames and the network's log-odds with its last one."""
+    """What was made of a frame of one call.
+
+    Parameters
+    ----------
+    index : int
+    level_db : float
+    still, pending : bool
+        Whether it belongs to a tone that stands still, or may.
+    begun, off : int
+        First sample, and last one so far, of what may be a tone; -1 where there is none.
+    ended : Tone or None
+        The tone that was found to have ended.
+    lasting : Sounding or None
+        The tone that sounds, where it lasts.
+    activities : tuple of Activity
+        The frames of a tick, with its last one.
+    voice_log_odds : float
+        What the verdict's network says of that tick.
+    """
 
     index: int
-    tonal: tuple[float, ...]
+    level_db: float
+    still: bool
+    pending: bool
+    begun: int
+    off: int
+    ended: Tone | None
+    lasting: Sounding | None
     activities: tuple[Activity, ...]
     voice_log_odds: float
 
@@ -34,12 +56,17 @@ class Batch:
     """What was made of the frames of some calls."""
 
     def __init__(
-        self, index: Slots, n_frames: Slots, facts: FrameFacts, ticks: Judged, voice_log_odds: Floats
+        self,
+        index: Slots,
+        n_frames: Slots,
+        level_db: Floats,
+        followed: Followed,
+        ticks: Judged,
+        voice_log_odds: Floats,
     ) -> None:
-        self._index = index.tolist()
         self._firsts = np.concatenate([[0], np.cumsum(n_frames)]).tolist()
-        columns = (facts.level_db, *(getattr(facts.tonal, name) for name in TONAL))
-        self._tonal = list(zip(*(column.tolist() for column in columns), strict=True))
+        self._columns = [column.tolist() for column in (index, level_db, *followed[:4])]
+        self._followed = followed
         self._ticks = ticks
         self._tick_of = {row: tick for tick, row in enumerate(ticks.rows.tolist())}
         self._voice_log_odds = voice_log_odds.tolist()
@@ -48,11 +75,13 @@ class Batch:
         """Frames of one of the calls that were fed, by its place among them."""
         for row in range(self._firsts[call], self._firsts[call + 1]):
             tick = self._tick_of.get(row)
-            if tick is None:
-                yield Frame(self._index[row], self._tonal[row], (), 0.0)
-            else:
-                activities, log_odds = self._ticks.activities(tick), self._voice_log_odds[tick]
-                yield Frame(self._index[row], self._tonal[row], activities, log_odds)
+            yield Frame(
+                *(column[row] for column in self._columns),
+                self._followed.ended.get(row),
+                self._followed.lasting.get(row),
+                () if tick is None else self._ticks.activities(tick),
+                0.0 if tick is None else self._voice_log_odds[tick],
+            )
 
 
 class Ears:
@@ -61,6 +90,7 @@ class Ears:
     def __init__(self, network: Network, n_calls: int) -> None:
         self.framer = Framer(n_calls)
         self._spectrum = SpectrumAnalyser(n_calls)
+        self._tones = ToneTracker(n_calls, LASTING)
         self._speech = SpeechTracker(n_calls)
         self._answer = AnswerTracker(network, n_calls)
 
@@ -68,6 +98,7 @@ class Ears:
         """Forget a call: another one begins in its slot."""
         self.framer.clear(slot)
         self._spectrum.clear(slot)
+        self._tones.clear(slot)
         self._speech.clear(slot)
         self._answer.clear(slot)
 
@@ -83,10 +114,16 @@ class Ears:
         before = self.framer.n_frames_of[slots]
         frames, row_slots, index = self.framer.cut(samples, slots, sizes)
         facts = self._spectrum.feed(frames, row_slots)
+        followed = self._tones.feed(frames_of(facts, index), row_slots)
         ticks = self._speech.feed(facts_of(facts), row_slots)
-        return Batch(index, self.framer.n_frames_of[slots] - before, facts, ticks, self._answer.feed(ticks))
+        n_frames = self.framer.n_frames_of[slots] - before
+        return Batch(index, n_frames, facts.level_db, followed, ticks, self._answer.feed(ticks))
 
-    def finish(self, slot: int) -> tuple[tuple[Activity, ...], float]:
+    def finish_tone(self, slot: int) -> Tone | None:
+        """End the tone of a call that is over."""
+        return self._tones.finish(int(self.framer.n_frames_of[slot]), slot)
+
+    def finish_tick(self, slot: int) -> tuple[tuple[Activity, ...], float]:
         """Judge what was heard of a call's last tick: its frames, and the network's log-odds."""
         ticks, n_frames = self._speech.end(slot)
         if n_frames == 0:

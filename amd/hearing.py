@@ -13,11 +13,10 @@ from amd.audio import Samples
 from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
 from amd.evidence import EvidenceTaker
-from amd.ears import TONAL, Ears, Frame
+from amd.ears import Ears, Frame
 from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
 from amd.networks import Network
 from amd.speech import Activity
-from amd.tones import ToneTracker
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
@@ -91,7 +90,6 @@ class Hearing:
         self.n_heard = 0
         self._ears = ears or Ears(network, 1)
         self._slot = slot
-        self._tones = ToneTracker()
         self._progress = CallProgress()
         self._evidence = EvidenceTaker()
         self._waiting: list[_Waiting] = []
@@ -138,8 +136,8 @@ class Hearing:
 
     def finish(self) -> Moment:
         """End the call: the last frames, the run that was still open, the tones that were or waited for others."""
-        started, ended, judged = self._judge(*self._ears.finish(self._slot))
-        tone = self._tones.finish(self.n_frames)
+        started, ended, judged = self._judge(*self._ears.finish_tick(self._slot))
+        tone = self._ears.finish_tone(self._slot)
         if tone is not None and is_generated(tone):
             ended = self.cadence.retract(self.n_frames - 1, tone.on) or ended
         heard = self._progress.finish(self.n_samples, ended=tone, spoken=self.spoken)
@@ -154,26 +152,22 @@ class Hearing:
 
     def _step(self, frame: Frame) -> Moment:
         """Take one frame through every floor."""
-        index = frame.index
+        index, ended_tone = frame.index, frame.ended
         known = frame_known_sample(index)
-        level_db, *tonal = frame.tonal
-        ended_tone = self._tones.step(index, level_db=level_db, **dict(zip(TONAL, tonal, strict=True)))
-        sounding = self._tones.sounding()
         tone_on = None
         if ended_tone is not None and is_generated(ended_tone):
             tone_on = ended_tone.on
             self.tone_off = ended_tone.off
-        if sounding is not None:
-            self.tone_off = sounding.off
-        pending = self._tones.pending
-        self._waiting.append(_Waiting(index, level_db, sounding is not None, pending, tone_on))
+        if frame.still:
+            self.tone_off = frame.off
+        self._waiting.append(_Waiting(index, frame.level_db, frame.still, frame.pending, tone_on))
         started, ended_run, judged = self._judge(frame.activities, frame.voice_log_odds)
         heard = self._progress.step(
             now=known,
             ended=ended_tone,
-            begun=self._tones.begun,
-            sounding=sounding,
-            pending=pending,
+            begun=frame.begun if frame.begun >= 0 else None,
+            sounding=frame.lasting,
+            pending=frame.pending or frame.still,
             spoken=self.spoken,
         )
         self.tone_off = max(self.tone_off, *(tone.off for tone in heard)) if heard else self.tone_off

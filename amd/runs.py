@@ -1,12 +1,23 @@
-"""Runs of frames that one generated tone could explain: which frames go on with it, whether it stands still."""
+"""Runs of frames that one generated tone could explain: which frames go on with it, whether it stands still.
+
+Every frame of every call passes here, so this is compiled; of each call one run is kept in arrays. What few runs
+need, their measurement once they have ended, is `amd.tones`.
+"""
 
 from __future__ import annotations
 
-import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from amd.compiled import exact
+from amd.framing import Slots
 from amd.spectrum import LEVEL_MIN_DB
+
+Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 CLARITY_START: Final = 0.55
 CLARITY_KEEP: Final = 0.45
@@ -39,6 +50,7 @@ STILL_FRAMES: Final = 8
 BEATING_MIN_HZ: Final = 340.0
 BEATING_FRAMES: Final = 16
 """Two tones that beat may take so long, within the 20 frames in which speech is confirmed."""
+LEAST_PENDING: Final = 2
 LEAST_FRAMES: Final = 3
 """A tone of 60 ms lies in three frames at least; fewer are not looked at."""
 BRIDGE_FRAMES: Final = 3
@@ -55,6 +67,16 @@ BURST_CLARITY: Final = 0.15
 """A frame so much louder and purer than the run is a tone of its own, which began in noise or behind a voice."""
 
 
+CLEAR_FRAMES: Final = 2
+"""A frame two hops from the tone's last frame holds nothing of it any more."""
+CONTEXT_FRAMES: Final = 3
+"""48 ms before a tone tell whether it stands out."""
+KEEP_FRAMES: Final = 64
+"""A tone is measured by so many frames; what comes after only moves its end."""
+_BEFORE_FRAMES: Final = CONTEXT_FRAMES + 2
+_AFTER_FRAMES: Final = BRIDGE_FRAMES + 1
+
+
 class Frame(NamedTuple):
     """What is kept of a frame: its index, levels, how much of it one tone explains, its two peaks, the noise."""
 
@@ -68,148 +90,348 @@ class Frame(NamedTuple):
     noise_db: float
 
 
-@dataclass(slots=True)
+N_FACTS: Final = len(Frame._fields)
+_AT, _LEVEL, _TONE, _CLARITY, PEAK, _SECOND, _RATIO, _NOISE = range(N_FACTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A tone that goes on: its frames, as far as they are kept, and what was heard before."""
+    """A tone's frames, as far as they are kept, those before and after it, and whether it stood still.
+
+    ``lead_db`` and ``tail_db`` are the levels of the frames beside it, where they lead to it.
+    """
 
     frames: list[Frame]
-    before: tuple[Frame, ...]
+    before: list[Frame]
+    after: list[Frame]
     lead_db: float
+    tail_db: float
     last: int
-    n: int = 1
-    n_astray: int = 0
-    n_pairs: int = 0
-    tail_db: float = LEVEL_MIN_DB
-    after: list[Frame] = field(default_factory=list)
+    n: int
+    steady: bool
+    median_db: float
 
     @property
     def first(self) -> int:
         """Index of its first frame."""
         return self.frames[0].at
 
-    @property
-    def steady(self) -> bool:
-        """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
-        n_kept = len(self.frames)
-        if self.n_astray * DRIFT_EVERY <= n_kept:
-            return n_kept >= STEADY_FRAMES
-        return self.lasts
 
-    @property
-    def lasts(self) -> bool:
-        """Whether it has wandered about one place for long, and kept pure."""
-        n_kept = len(self.frames)
-        if n_kept < LASTING_FRAMES:
-            return False
-        half = n_kept // 2
-        sooner, later = self.frames[:half], self.frames[half:]
-        drift_hz = min(  # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
-            abs(middle([f.peak_hz for f in later]) - middle([f.peak_hz for f in sooner]))
-            for middle in (statistics.fmean, statistics.median, _midrange)
+class RunState(NamedTuple):
+    """One run of each of some calls; ``n`` is 0 where there is none. Frames are rows as `Frame` has them."""
+
+    frames: Doubles
+    before: Doubles
+    after: Doubles
+    recent: Doubles
+    n: Slots
+    n_kept: Slots
+    n_before: Slots
+    n_after: Slots
+    n_recent: Slots
+    n_astray: Slots
+    n_pairs: Slots
+    last: Slots
+    lead_db: Doubles
+    tail_db: Doubles
+    middles: Doubles
+    steady: Flags
+    still: Flags
+    pending: Flags
+
+    @classmethod
+    def of(cls, n_calls: int) -> RunState:
+        """Set aside what some calls need."""
+        kept = (KEEP_FRAMES, _BEFORE_FRAMES, _AFTER_FRAMES, _BEFORE_FRAMES)
+        frames, before, after, recent = (np.empty((n_calls, n, N_FACTS)) for n in kept)
+        counts = (np.zeros(n_calls, dtype=np.intp) for _ in range(8))
+        levels_db = (np.full(n_calls, LEVEL_MIN_DB) for _ in range(2))
+        flags = (np.zeros(n_calls, dtype=np.bool_) for _ in range(3))
+        return cls(frames, before, after, recent, *counts, *levels_db, np.zeros((n_calls, N_FACTS)), *flags)
+
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self.n[slot] = self.n_recent[slot] = 0
+        self.still[slot] = self.pending[slot] = False
+
+    def run(self, slot: int) -> Run | None:
+        """Return a call's run, if there is one."""
+        if self.n[slot] == 0:
+            return None
+        kept = (self.n_kept, self.n_before, self.n_after)
+        frames, before, after = (
+            [Frame(int(at), *row) for at, *row in rows[slot, : n[slot]].tolist()]
+            for rows, n in zip((self.frames, self.before, self.after), kept, strict=True)
         )
-        return drift_hz <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
-
-    @property
-    def clarity(self) -> float:
-        """Median share of the power that it explains."""
-        return statistics.median(f.clarity for f in self.frames)
-
-    @property
-    def still(self) -> bool:
-        """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
-        if not self.steady or self.clarity < STILL_CLARITY_MIN:
-            return False
-        peaks_hz = [f.peak_hz for f in self.frames]
-        middle_hz = statistics.median(peaks_hz)
-        n_off = sum(abs(hz - middle_hz) > DRIFT_MAX_HZ for hz in peaks_hz)
-        return n_off * DRIFT_EVERY <= len(peaks_hz) or self.lasts
-
-    @property
-    def pending(self) -> bool:
-        """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
-        n_kept = len(self.frames)
-        if self.n < 2:
-            return False
-        is_pure = self.clarity >= LASTING_CLARITY_MIN
-        may_beat = is_pure and BEATING_MIN_HZ <= statistics.median(f.peak_hz for f in self.frames) < BEATING_MAX_HZ
-        recent_hz = [f.peak_hz for f in self.frames[-STEADY_FRAMES:]]
-        rests = is_pure and max(recent_hz) - min(recent_hz) <= DRIFT_MAX_HZ
-        if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
-            return self.still
-        return is_pure or self.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
-
-    @property
-    def is_dual(self) -> bool:
-        """Whether most of its frames have a second peak: then either may be the stronger one."""
-        return self.n_pairs * 2 >= len(self.frames)
-
-    @property
-    def median_db(self) -> float:
-        """Level of the tone."""
-        return statistics.median(f.tone_db for f in self.frames)
-
-    def fits(self, frame: Frame) -> bool:
-        """Whether a frame goes on with one of the last two: one may be spoilt."""
-        if frame.clarity < CLARITY_KEEP or frame.level_db < TONE_LEVEL_MIN_DB:
-            return False
-        if frame.at - self.last > BRIDGE_FRAMES + 1:
-            return False
-        if not any(goes_on(before, frame, dual=self.is_dual) for before in self.frames[-2:]):
-            return False
-        if self.n < LEAST_FRAMES:
-            return True
-        if self.is_dual and self._leaves(frame):
-            return False
-        rise_db = frame.tone_db - self.median_db
-        return rise_db >= -DROP_DB and not (rise_db > BURST_DB and frame.clarity - self.clarity > BURST_CLARITY)
-
-    def _leaves(self, frame: Frame) -> bool:
-        """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
-        recent = self.frames[-HOME_FRAMES:]
-        if self.n > len(self.frames) or len(recent) < HOME_FRAMES:
-            return False
-        homes_hz = [
-            home_hz
-            for peaks_hz in zip(*((f.peak_hz, f.second_hz) for f in recent), strict=True)
-            if sum(abs(hz - (home_hz := statistics.median(peaks_hz))) <= PACE_MAX_HZ for hz in peaks_hz)
-            >= HOME_LEAST
-        ]
-        if not homes_hz or homes_hz[0] < BEATING_MAX_HZ:
-            return False
-        return all(abs(frame.peak_hz - hz) > PACE_MAX_SHARE * hz for hz in homes_hz)
-
-    def take(self, frame: Frame, keep_frames: int) -> None:
-        """Add a frame that fits."""
-        before = self.frames[-1]
-        due_hz = [before.peak_hz, before.second_hz]
-        if len(self.frames) > 1:
-            due_hz.append(2 * before.peak_hz - self.frames[-2].peak_hz)
-        astray = min(abs(frame.peak_hz - hz) for hz in due_hz) > DRIFT_MAX_HZ
-        self.last = frame.at
-        self.n += 1
-        if self.n <= keep_frames:
-            self.frames.append(frame)
-            self.n_astray += astray
-            self.n_pairs += frame.second_ratio > SECOND_MIN
+        return Run(
+            frames=frames,
+            before=before,
+            after=after,
+            lead_db=float(self.lead_db[slot]),
+            tail_db=float(self.tail_db[slot]),
+            last=int(self.last[slot]),
+            n=int(self.n[slot]),
+            steady=bool(self.steady[slot]),
+            median_db=float(self.middles[slot, _TONE]),
+        )
 
 
-def _midrange(values_hz: list[float]) -> float:
+@exact
+def copy_run(state: RunState, slot: int, to: RunState, at: int) -> None:
+    """Copy a call's run."""
+    to.frames[at] = state.frames[slot]
+    to.before[at] = state.before[slot]
+    to.after[at] = state.after[slot]
+    to.n[at], to.n_kept[at] = state.n[slot], state.n_kept[slot]
+    to.n_before[at], to.n_after[at] = state.n_before[slot], state.n_after[slot]
+    to.last[at], to.lead_db[at], to.tail_db[at] = state.last[slot], state.lead_db[slot], state.tail_db[slot]
+    to.steady[at], to.middles[at] = state.steady[slot], state.middles[slot]
+
+
+@exact
+def step(state: RunState, slot: int, frame: Doubles, ended: RunState, at: int) -> bool:
+    """Take the next frame of a call; whether its run has ended with it, which then is in ``ended`` at ``at``."""
+    has_ended, n_missed = False, 0
+    if state.n[slot] > 0:
+        if _fits(state, slot, frame):
+            _take(state, slot, frame)
+            state.n_after[slot] = 0
+        elif _is_over(state, slot, frame):
+            if state.n[slot] >= LEAST_FRAMES:
+                copy_run(state, slot, ended, at)
+                has_ended = True
+            n_missed = max(0, state.n_after[slot] - 1)
+            state.n[slot] = 0
+            state.still[slot] = state.pending[slot] = False
+    if state.n[slot] == 0 and frame[_CLARITY] >= CLARITY_START and frame[_LEVEL] >= TONE_LEVEL_MIN_DB:
+        _begin(state, slot, frame, n_missed)
+    recent, n = state.recent[slot], state.n_recent[slot]
+    if n == _BEFORE_FRAMES:
+        recent[:-1] = recent[1:].copy()
+        n -= 1
+    recent[n] = frame
+    state.n_recent[slot] = n + 1
+    return has_ended
+
+
+@exact
+def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
+    """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
+    missed = state.after[slot].copy()
+    sooner, first = n_missed, frame
+    while sooner > 0:
+        one = missed[sooner - 1]
+        goes = one[_AT] == first[_AT] - 1 and goes_on(one, first, False)
+        if not goes or one[_CLARITY] < CLARITY_KEEP or one[_TONE] < frame[_TONE] - DROP_DB:
+            break
+        first = one
+        sooner -= 1
+    n_before = 0
+    for at in range(state.n_recent[slot]):
+        if state.recent[slot, at, _AT] < first[_AT]:
+            state.before[slot, n_before] = state.recent[slot, at]
+            n_before += 1
+    dual = min(first[_RATIO], frame[_RATIO]) > SECOND_MIN  # not where another tone still sounds
+    leads = n_before > 0 and goes_on(first, state.before[slot, n_before - 1], dual)
+    state.lead_db[slot] = state.before[slot, n_before - 1, _TONE] if leads else LEVEL_MIN_DB
+    state.tail_db[slot] = LEVEL_MIN_DB
+    state.n_before[slot], state.n_after[slot], state.n_astray[slot] = n_before, 0, 0
+    state.frames[slot, 0] = first
+    state.n[slot] = state.n_kept[slot] = 1
+    state.n_pairs[slot] = 1 if dual else 0
+    state.last[slot] = int(first[_AT])
+    _look(state, slot)
+    for at in range(sooner + 1, n_missed):
+        _take(state, slot, missed[at])
+    if sooner < n_missed:
+        _take(state, slot, frame)
+
+
+@exact
+def _is_over(state: RunState, slot: int, frame: Doubles) -> bool:
+    """Look at a frame that does not go on with the run: is the run over?"""
+    if state.n[slot] == 1:  # one frame is no tone: what comes now may be
+        state.n_after[slot] = 0
+        return True
+    since = int(frame[_AT]) - state.last[slot]
+    if since == 1:
+        is_tail = goes_on(state.frames[slot, state.n_kept[slot] - 1], frame, _is_dual(state, slot))
+        state.tail_db[slot] = frame[_TONE] if is_tail else LEVEL_MIN_DB
+    state.after[slot, state.n_after[slot]] = frame
+    state.n_after[slot] += 1
+    fell = state.tail_db[slot] < state.middles[slot, _TONE] - DROP_DB and since >= CLEAR_FRAMES
+    return fell or since > BRIDGE_FRAMES
+
+
+@exact
+def _is_dual(state: RunState, slot: int) -> bool:
+    """Whether most of its frames have a second peak: then either may be the stronger one."""
+    return state.n_pairs[slot] * 2 >= state.n_kept[slot]
+
+
+@exact
+def _fits(state: RunState, slot: int, frame: Doubles) -> bool:
+    """Whether a frame goes on with one of the last two: one may be spoilt."""
+    if frame[_CLARITY] < CLARITY_KEEP or frame[_LEVEL] < TONE_LEVEL_MIN_DB:
+        return False
+    if frame[_AT] - state.last[slot] > BRIDGE_FRAMES + 1:
+        return False
+    n_kept, dual = state.n_kept[slot], _is_dual(state, slot)
+    goes = goes_on(state.frames[slot, n_kept - 1], frame, dual)
+    if not goes and n_kept > 1:
+        goes = goes_on(state.frames[slot, n_kept - 2], frame, dual)
+    if not goes:
+        return False
+    if state.n[slot] < LEAST_FRAMES:
+        return True
+    if dual and _leaves(state, slot, frame):
+        return False
+    rise_db = frame[_TONE] - state.middles[slot, _TONE]
+    bursts = rise_db > BURST_DB and frame[_CLARITY] - state.middles[slot, _CLARITY] > BURST_CLARITY
+    return rise_db >= -DROP_DB and not bursts
+
+
+@exact
+def _leaves(state: RunState, slot: int, frame: Doubles) -> bool:
+    """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
+    n_kept = state.n_kept[slot]
+    if state.n[slot] > n_kept or n_kept < HOME_FRAMES:
+        return False
+    recent = state.frames[slot, n_kept - HOME_FRAMES : n_kept]
+    n_homes, away = 0, True
+    for column in (PEAK, _SECOND):
+        home_hz = _middle(recent[:, column])
+        n_near = 0
+        for at in range(HOME_FRAMES):
+            n_near += abs(recent[at, column] - home_hz) <= PACE_MAX_HZ
+        if n_near >= HOME_LEAST:
+            if n_homes == 0 and home_hz < BEATING_MAX_HZ:
+                return False
+            n_homes += 1
+            away = away and abs(frame[PEAK] - home_hz) > PACE_MAX_SHARE * home_hz
+    return n_homes > 0 and away
+
+
+@exact
+def _take(state: RunState, slot: int, frame: Doubles) -> None:
+    """Add a frame that fits."""
+    n_kept = state.n_kept[slot]
+    before = state.frames[slot, n_kept - 1]
+    off_hz = min(abs(frame[PEAK] - before[PEAK]), abs(frame[PEAK] - before[_SECOND]))
+    if n_kept > 1:
+        due_hz = 2 * before[PEAK] - state.frames[slot, n_kept - 2, PEAK]
+        off_hz = min(off_hz, abs(frame[PEAK] - due_hz))
+    state.last[slot] = int(frame[_AT])
+    state.n[slot] += 1
+    if state.n[slot] <= KEEP_FRAMES:
+        state.frames[slot, n_kept] = frame
+        state.n_kept[slot] = n_kept + 1
+        state.n_astray[slot] += off_hz > DRIFT_MAX_HZ
+        state.n_pairs[slot] += frame[_RATIO] > SECOND_MIN
+        _look(state, slot)
+
+
+@exact
+def _look(state: RunState, slot: int) -> None:
+    """Work out what the frames that are kept say of the run."""
+    n_kept = state.n_kept[slot]
+    kept = state.frames[slot, :n_kept]
+    for column in (_TONE, _CLARITY, PEAK):
+        state.middles[slot, column] = _middle(kept[:, column])
+    state.steady[slot] = _is_steady(state, slot)
+    state.still[slot] = _is_still(state, slot)
+    state.pending[slot] = _is_pending(state, slot)
+
+
+@exact
+def _is_steady(state: RunState, slot: int) -> bool:
+    """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
+    n_kept = state.n_kept[slot]
+    if state.n_astray[slot] * DRIFT_EVERY <= n_kept:
+        return n_kept >= STEADY_FRAMES
+    return _lasts(state, slot)
+
+
+@exact
+def _lasts(state: RunState, slot: int) -> bool:
+    """Whether it has wandered about one place for long, and kept pure."""
+    n_kept = state.n_kept[slot]
+    if n_kept < LASTING_FRAMES or state.middles[slot, _CLARITY] < LASTING_CLARITY_MIN:
+        return False
+    peaks_hz = state.frames[slot, :n_kept, PEAK]
+    sooner, later = peaks_hz[: n_kept // 2], peaks_hz[n_kept // 2 :]
+    # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
+    drift_hz = abs(later.mean() - sooner.mean())
+    drift_hz = min(drift_hz, abs(_middle(later) - _middle(sooner)))
+    drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
+    return drift_hz <= LASTING_DRIFT_MAX_HZ
+
+
+@exact
+def _is_still(state: RunState, slot: int) -> bool:
+    """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
+    if not state.steady[slot] or state.middles[slot, _CLARITY] < STILL_CLARITY_MIN:
+        return False
+    n_kept, n_off = state.n_kept[slot], 0
+    for at in range(n_kept):
+        n_off += abs(state.frames[slot, at, PEAK] - state.middles[slot, PEAK]) > DRIFT_MAX_HZ
+    return n_off * DRIFT_EVERY <= n_kept or _lasts(state, slot)
+
+
+@exact
+def _is_pending(state: RunState, slot: int) -> bool:
+    """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
+    n_kept = state.n_kept[slot]
+    if n_kept < LEAST_PENDING:
+        return False
+    is_pure = state.middles[slot, _CLARITY] >= LASTING_CLARITY_MIN
+    may_beat = is_pure and BEATING_MIN_HZ <= state.middles[slot, PEAK] < BEATING_MAX_HZ
+    recent_hz = state.frames[slot, max(0, n_kept - STEADY_FRAMES) : n_kept, PEAK]
+    rests = is_pure and recent_hz.max() - recent_hz.min() <= DRIFT_MAX_HZ
+    if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
+        return bool(state.still[slot])
+    return is_pure or state.n_astray[slot] * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
+
+
+@exact
+def _sorted(values: Doubles) -> Doubles:
+    """Sort a few values, by insertion."""
+    found = np.empty(values.size)
+    for n in range(values.size):
+        at = n
+        while at > 0 and found[at - 1] > values[n]:
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = values[n]
+    return found
+
+
+@exact
+def _middle(values: Doubles) -> float:
+    """Return the median."""
+    found, half = _sorted(values), values.size // 2
+    return found[half] if values.size % 2 else (found[half - 1] + found[half]) / 2
+
+
+@exact
+def _midrange(values: Doubles) -> float:
     """Half way between the highest and the lowest but a tenth of either."""
-    n_off = len(values_hz) // 10
-    ordered = sorted(values_hz)
-    return (ordered[n_off] + ordered[-1 - n_off]) / 2
+    found, n_off = _sorted(values), values.size // 10
+    return (found[n_off] + found[values.size - 1 - n_off]) / 2
 
 
-def goes_on(before: Frame, frame: Frame, *, dual: bool) -> bool:
+@exact
+def goes_on(before: Doubles, frame: Doubles, dual: bool) -> bool:  # noqa: FBT001 - compiled code knows no keywords
     """Whether a peak of one frame is near one of the other, at most a tone's pace away.
 
     The second peaks count where there are two tones, but not where one tone follows another.
     """
-    later = [frame.peak_hz, frame.second_hz] if dual and frame.second_ratio > SECOND_MIN else [frame.peak_hz]
-    sooner = [before.peak_hz, before.second_hz] if dual and before.second_ratio > SECOND_MIN else [before.peak_hz]
-    return any(
-        abs(hz - old_hz)
-        <= (BEATING_PACE_HZ if old_hz < BEATING_MAX_HZ else max(PACE_MAX_HZ, PACE_MAX_SHARE * old_hz))
-        for hz in later
-        for old_hz in sooner
-    )
+    later_end = _SECOND if dual and frame[_RATIO] > SECOND_MIN else PEAK
+    sooner_end = _SECOND if dual and before[_RATIO] > SECOND_MIN else PEAK
+    for later in range(PEAK, later_end + 1):
+        for sooner in range(PEAK, sooner_end + 1):
+            old_hz = before[sooner]
+            pace_hz = BEATING_PACE_HZ if old_hz < BEATING_MAX_HZ else max(PACE_MAX_HZ, PACE_MAX_SHARE * old_hz)
+            if abs(frame[later] - old_hz) <= pace_hz:
+                return True
+    return False

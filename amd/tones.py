@@ -16,31 +16,35 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from amd.audio import RATE_HZ
+from amd.compiled import exact
 from amd.edges import EDGE_MIN_DB, covered_samples, edge
-from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, frame_known_sample
+from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, Slots, frame_known_sample
 from amd.past import Past
 from amd.runs import (
-    BRIDGE_FRAMES,
-    CLARITY_KEEP,
-    CLARITY_START,
+    CONTEXT_FRAMES,
     DROP_DB,
+    KEEP_FRAMES,
     LEAST_FRAMES,
+    N_FACTS,
     PACE_MAX_HZ,
     PACE_MAX_SHARE,
+    PEAK,
     SECOND_MIN,
-    TONE_LEVEL_MIN_DB,
+    Doubles,
+    Flags,
     Frame,
     Run,
-    goes_on,
+    RunState,
+    copy_run,
+    step,
 )
-from amd.spectrum import LEVEL_MIN_DB
+from amd.spectrum import LEVEL_MIN_DB, FrameFacts
 
-CLEAR_FRAMES: Final = 2
-"""A frame two hops from the tone's last frame holds nothing of it any more."""
+TOLD_AT_ONCE: Final = 32
+"""Runs that are handed on together, at most."""
 FULL_DB: Final = 1.5
 """Frames within this of the median level hold all of the tone."""
-CONTEXT_FRAMES: Final = 3
-"""48 ms before a tone tell whether it stands out."""
 EDGE_MARGIN_SAMPLES: Final = 8
 """How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
 PAIR_WANDER_MAX_HZ: Final = 12.0
@@ -140,18 +144,75 @@ class Tone:
     pairs_hz: tuple[tuple[float, float], ...]
 
 
-class ToneTracker:
-    """Follow the tones of one call, one frame at a time and in order.
+class Followed(NamedTuple):
+    """What became known with each of some frames; arrays of shape ``(n,)``.
 
-    Memory is bounded: frames of a tone beyond `KEEP_FRAMES` only move its end.
+    Parameters
+    ----------
+    still : ndarray of bool
+        Whether the frame belongs to a tone that has stood still for `STEADY_FRAMES`.
+    pending : ndarray of bool
+        Whether a tone may have begun that is not known to be one yet: two frames agreed.
+    begun, off : ndarray of int
+        First sample of what may be a tone, and the end of its last frame so far; -1 where there is none.
+    ended, lasting : dict of int to Tone, and to Sounding
+        The tone that was found to have ended with a frame; and the steady one that sounds, where it has lasted as
+        long as the tracker was told to look for.
     """
 
-    KEEP_FRAMES: Final = 64
+    still: Flags
+    pending: Flags
+    begun: Slots
+    off: Slots
+    ended: dict[int, Tone]
+    lasting: dict[int, Sounding]
 
-    def __init__(self) -> None:
-        self._run: Run | None = None
-        self._recent: tuple[Frame, ...] = ()
-        self._past = Past()
+
+class ToneTracker:
+    """Follow the tones of some calls, one frame at a time and in order.
+
+    Memory is bounded: frames of a tone beyond `KEEP_FRAMES` only move its end.
+
+    Parameters
+    ----------
+    n_calls : int
+    lasting : sequence of (float, float, float)
+        From which Hz to which, and from how many seconds on, a tone that still sounds is told.
+    """
+
+    KEEP_FRAMES: Final = KEEP_FRAMES
+
+    def __init__(self, n_calls: int = 1, lasting: Sequence[tuple[float, float, float]] = ()) -> None:
+        self._state = RunState.of(n_calls)
+        self._lasting = np.array(lasting, dtype=np.float64).reshape(-1, 3)
+        self._past = [Past() for _ in range(n_calls)]
+
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self._state.clear(slot)
+        self._past[slot] = Past()
+
+    def feed(self, frames: Doubles, slots: Slots) -> Followed:
+        """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""
+        n = frames.shape[0]
+        flags, places = np.empty((2, n), dtype=np.bool_), np.empty((2, n), dtype=np.intp)
+        followed = Followed(*flags, *places, {}, {})
+        n_most = min(n, TOLD_AT_ONCE) + 1  # a frame may end one run and be told of another
+        told_runs = RunState.of(n_most)
+        rows, is_ended = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.bool_)
+        at = 0
+        while at < n:
+            at, n_told = _follow(
+                frames, slots, at, self._state, told_runs, self._lasting, rows, is_ended, *followed[:4]
+            )
+            for told, row in enumerate(rows[:n_told].tolist()):
+                run = told_runs.run(told)
+                if is_ended[told]:
+                    known = frame_known_sample(int(frames[row, 0]))
+                    followed.ended[row] = self._measure(run, known, self._past[slots[row]])
+                else:
+                    followed.lasting[row] = _sounding(run)
+        return followed
 
     def step(
         self,
@@ -166,101 +227,101 @@ class ToneTracker:
         pair_share: float,
         clarity: float,
     ) -> Tone | None:
-        """Take the facts of the next frame; return the tone that was found to have ended, if one was."""
-        frame = Frame(
-            index,
-            level_db,
-            tone_db,
-            clarity,
-            peak_hz,
-            second_hz,
-            (pair_share - peak_share) / max(peak_share, 1e-6),
-            noise_db,
-        )
-        ended, missed = None, []
-        run = self._run
-        if run is not None:
-            if run.fits(frame):
-                run.take(frame, self.KEEP_FRAMES)
-                run.after.clear()
-            else:
-                ended = self._maybe_end(run, frame)
-                missed = run.after[:-1]
-        if self._run is None and clarity >= CLARITY_START and level_db >= TONE_LEVEL_MIN_DB:
-            self._run = self._begin(frame, missed)
-        self._recent = (*self._recent[-(CONTEXT_FRAMES + 1) :], frame)
-        return ended
+        """Take the facts of the next frame of the first call; return the tone that ended with it, if one did."""
+        ratio = (pair_share - peak_share) / max(peak_share, 1e-6)
+        row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
+        return self.feed(np.array([row], dtype=np.float64), np.zeros(1, dtype=np.intp)).ended.get(0)
 
-    def _begin(self, frame: Frame, missed: list[Frame]) -> Run:
-        """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
-        frames = [frame]
-        for sooner in reversed(missed):
-            goes = sooner.at == frames[0].at - 1 and goes_on(sooner, frames[0], dual=False)
-            if not goes or sooner.clarity < CLARITY_KEEP or sooner.tone_db < frame.tone_db - DROP_DB:
-                break
-            frames.insert(0, sooner)
-        first = frames[0]
-        recent = tuple(before for before in self._recent if before.at < first.at)
-        dual = min(first.second_ratio, frame.second_ratio) > SECOND_MIN  # not where another tone still sounds
-        leads = recent and goes_on(first, recent[-1], dual=dual)
-        lead_db = recent[-1].tone_db if leads else LEVEL_MIN_DB
-        run = Run([first], recent, lead_db, first.at, n_pairs=int(dual))
-        for later in frames[1:]:
-            run.take(later, self.KEEP_FRAMES)
-        return run
-
-    def _maybe_end(self, run: Run, frame: Frame) -> Tone | None:
-        """Look at a frame that does not go on with the run: is the run over?"""
-        if run.n == 1:  # one frame is no tone: what comes now may be
-            self._run = None
-            return None
-        if frame.at == run.last + 1:
-            is_tail = goes_on(run.frames[-1], frame, dual=run.is_dual)
-            run.tail_db = frame.tone_db if is_tail else LEVEL_MIN_DB
-        run.after.append(frame)
-        fell = run.tail_db < run.median_db - DROP_DB and frame.at - run.last >= CLEAR_FRAMES
-        if not fell and frame.at - run.last <= BRIDGE_FRAMES:
-            return None
-        self._run = None
-        return self._tone(run, frame_known_sample(frame.at))
-
-    def _tone(self, run: Run, known: int) -> Tone | None:
-        if run.n < LEAST_FRAMES:
-            return None
-        tone = _tone(run, known, self._past)
-        self._past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
+    def _measure(self, run: Run, known: int, past: Past) -> Tone:
+        tone = _tone(run, known, past)
+        past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
         return tone
 
     @property
     def tonal(self) -> bool:
-        """Whether the last frame belongs to a tone that has stood still for `STEADY_FRAMES`."""
-        return self._run is not None and self._run.still
-
-    @property
-    def begun(self) -> int | None:
-        """First sample of what may be a tone, if there is such a thing just now."""
-        return None if self._run is None else frame_known_sample(self._run.first) - FRAME_SAMPLES
+        """Whether the first call's last frame belongs to a tone that has stood still for `STEADY_FRAMES`."""
+        return bool(self._state.still[0])
 
     @property
     def pending(self) -> bool:
-        """Whether a tone may have begun that is not known to be one yet: two frames agreed."""
-        return self._run is not None and self._run.pending
+        """Whether a tone may have begun there that is not known to be one yet: two frames agreed."""
+        return bool(self._state.pending[0])
 
     def sounding(self) -> Sounding | None:
-        """Return the steady tone that still sounds, as far as it is known."""
-        run = self._run
-        if run is None or not run.still:
-            return None
-        on, _ = _edges(run, run.median_db)
-        hz = statistics.median(f.peak_hz for f in run.frames)
-        clarity = statistics.median(f.clarity for f in run.frames)
-        spread_db = _deviation(np.array([f.tone_db for f in run.frames]))
-        return Sounding(on, frame_known_sample(run.last), hz, clarity, spread_db)
+        """Return the first call's steady tone that still sounds, as far as it is known."""
+        run = self._state.run(0)
+        return None if run is None or not self.tonal else _sounding(run)
 
-    def finish(self, n_frames: int) -> Tone | None:
-        """End the tone that still sounds after so many frames: the call is over."""
-        run, self._run = self._run, None
-        return None if run is None else self._tone(run, frame_known_sample(n_frames - 1))
+    def finish(self, n_frames: int, slot: int = 0) -> Tone | None:
+        """End the tone of a call that still sounds after so many frames: the call is over."""
+        run = self._state.run(slot)
+        self._state.clear(slot)
+        if run is None or run.n < LEAST_FRAMES:
+            return None
+        return self._measure(run, frame_known_sample(n_frames - 1), self._past[slot])
+
+
+def frames_of(facts: FrameFacts, index: Slots) -> Doubles:
+    """Take what is followed of each frame: float64, rows as `amd.runs.Frame` has them."""
+    tonal = facts.tonal
+    frames = np.empty((index.size, N_FACTS), dtype=np.float64)
+    columns = (
+        (index, facts.level_db, tonal.tone_db, tonal.clarity, tonal.peak_hz, tonal.second_hz),
+        (tonal.pair_share, tonal.noise_db),
+    )
+    for at, column in enumerate(itertools.chain(*columns)):
+        frames[:, at] = column
+    ratio = frames[:, N_FACTS - 2]
+    ratio -= tonal.peak_share
+    ratio /= np.maximum(tonal.peak_share.astype(np.float64), 1e-6)
+    return frames
+
+
+@exact
+def _follow(
+    frames: Doubles,
+    slots: Slots,
+    at: int,
+    state: RunState,
+    told: RunState,
+    lasting: Doubles,
+    rows: Slots,
+    is_ended: Flags,
+    still: Flags,
+    pending: Flags,
+    begun: Slots,
+    off: Slots,
+) -> tuple[int, int]:
+    """Take frames from ``at`` on until ``told`` may be full; return where that was, and how many were told."""
+    n_told = 0
+    while at < frames.shape[0] and n_told + 2 <= rows.size:
+        slot = slots[at]
+        if step(state, slot, frames[at], told, n_told):
+            rows[n_told], is_ended[n_told] = at, True
+            n_told += 1
+        sounds = state.n[slot] > 0
+        still[at], pending[at] = state.still[slot], state.pending[slot]
+        begun[at] = int(state.frames[slot, 0, 0]) * HOP_SAMPLES if sounds else -1
+        off[at] = state.last[slot] * HOP_SAMPLES + FRAME_SAMPLES if sounds else -1
+        if still[at]:
+            length_s = (off[at] - begun[at] + FRAME_SAMPLES) / RATE_HZ  # an edge may lie in the frame before
+            for row in range(lasting.shape[0]):
+                low_hz, high_hz, least_s = lasting[row]
+                if low_hz <= state.middles[slot, PEAK] <= high_hz and length_s >= least_s:
+                    copy_run(state, slot, told, n_told)
+                    rows[n_told], is_ended[n_told] = at, False
+                    n_told += 1
+                    break
+        at += 1
+    return at, n_told
+
+
+def _sounding(run: Run) -> Sounding:
+    on, _ = _edges(run, run.median_db)
+    hz = statistics.median(f.peak_hz for f in run.frames)
+    clarity = statistics.median(f.clarity for f in run.frames)
+    spread_db = _deviation(np.array([f.tone_db for f in run.frames]))
+    return Sounding(on, frame_known_sample(run.last), hz, clarity, spread_db)
 
 
 def _edges(run: Run, level_db: float) -> tuple[int, int]:

@@ -9,9 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from amd.compiled import exact
 from amd.errors import ModelError
 
 Floats = npt.NDArray[np.float64]
+Nodes = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,10 @@ class Trees:
     """
 
     version: str
-    measure: npt.NDArray[np.intp]
+    measure: Nodes
     limit: Floats
-    yes: npt.NDArray[np.intp]
-    no: npt.NDArray[np.intp]
+    yes: Nodes
+    no: Nodes
     answer: Floats
     depth: int
     base: float
@@ -73,10 +75,29 @@ class Trees:
 
     def log_odds(self, rows: Floats) -> Floats:
         """Sum of the base and one answer of each tree: ``(n,)`` for rows of shape ``(n, n_measures)``."""
-        trees = np.arange(self.measure.shape[0])
-        node = np.zeros((rows.shape[0], trees.size), dtype=np.intp)
-        for _ in range(self.depth):
-            asked = np.take_along_axis(rows, self.measure[trees, node], axis=1)
-            node = np.where(asked <= self.limit[trees, node], self.yes[trees, node], self.no[trees, node])
-        found: Floats = self.base + np.sum(self.answer[trees, node], axis=1)
+        found = np.empty(rows.shape[0])
+        _walk(rows, self.measure, self.limit, self.yes, self.no, self.answer, self.depth, self.base, found)
         return found
+
+
+@exact
+def _walk(
+    rows: Floats,
+    measure: Nodes,
+    limit: Floats,
+    yes: Nodes,
+    no: Nodes,
+    answer: Floats,
+    depth: int,
+    base: float,
+    found: Floats,
+) -> None:
+    for row in range(rows.shape[0]):
+        total = 0.0
+        for tree in range(measure.shape[0]):
+            node = 0
+            for _ in range(depth):
+                asked = rows[row, measure[tree, node]] <= limit[tree, node]
+                node = yes[tree, node] if asked else no[tree, node]
+            total += answer[tree, node]
+        found[row] = base + total

@@ -263,7 +263,7 @@ def test_an_hour_without_a_tone_takes_no_more_memory_than_seconds(facts):
         if index % 1000 == 999:
             sizes.append(gen.state_size(tracker))
     assert len(set(sizes)) == 1
-    assert sizes[0] < 100
+    assert sizes[0] < 1000  # set aside for a tone that may come
 
 
 def test_a_tone_is_sounding_from_its_fourth_frame_to_its_end():

@@ -88,7 +88,9 @@ class DetectorBank:
             If as many calls are open as the bank has room for.
         """
         if not self._free:
-            raise SlotError(f"all {len(self._calls)} slots are taken: close calls that are over, or open a bank with more?")
+            raise SlotError(
+                f"all {len(self._calls)} slots are taken: close calls that are over, or open a bank with more?"
+            )
         decoder = StreamDecoder(Encoding(encoding), rate_hz)
         slot = self._free.pop()
         self._ears.clear(slot)

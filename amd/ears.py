@@ -19,6 +19,7 @@ from amd.spectrum import Floats, SpectrumAnalyser
 from amd.speech import Activity, Judged, SpeechTracker, facts_of
 from amd.tones import Followed, Sounding, Tone, ToneTracker, frames_of
 
+
 class Frame(NamedTuple):
     """What was made of a frame of one call.
 

@@ -101,7 +101,9 @@ class Framer:
         n_held = self.n_samples_of[slots] - n_before * HOP_SAMPLES
         n_new = np.maximum(0, (n_held + sizes - FRAME_SAMPLES) // HOP_SAMPLES + 1)
         n_rows = int(n_new.sum())
-        cut = Cut(np.empty((n_rows, FRAME_SAMPLES), np.float32), np.empty(n_rows, np.intp), np.empty(n_rows, np.intp))
+        cut = Cut(
+            np.empty((n_rows, FRAME_SAMPLES), np.float32), np.empty(n_rows, np.intp), np.empty(n_rows, np.intp)
+        )
         _cut(samples, slots, sizes, n_held, n_before, n_new, self._held, *cut)
         self.n_frames_of[slots] += n_new
         self.n_samples_of[slots] += sizes

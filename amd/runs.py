@@ -6,7 +6,6 @@ need, their measurement once they have ended, is `amd.tones`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -91,30 +90,7 @@ class Frame(NamedTuple):
 
 
 N_FACTS: Final = len(Frame._fields)
-_AT, _LEVEL, _TONE, _CLARITY, PEAK, _SECOND, _RATIO, _NOISE = range(N_FACTS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A tone's frames, as far as they are kept, those before and after it, and whether it stood still.
-
-    ``lead_db`` and ``tail_db`` are the levels of the frames beside it, where they lead to it.
-    """
-
-    frames: list[Frame]
-    before: list[Frame]
-    after: list[Frame]
-    lead_db: float
-    tail_db: float
-    last: int
-    n: int
-    steady: bool
-    median_db: float
-
-    @property
-    def first(self) -> int:
-        """Index of its first frame."""
-        return self.frames[0].at
+AT, LEVEL, TONE, CLARITY, PEAK, SECOND, RATIO, NOISE = range(N_FACTS)
 
 
 class RunState(NamedTuple):
@@ -154,27 +130,6 @@ class RunState(NamedTuple):
         self.n[slot] = self.n_recent[slot] = 0
         self.still[slot] = self.pending[slot] = False
 
-    def run(self, slot: int) -> Run | None:
-        """Return a call's run, if there is one."""
-        if self.n[slot] == 0:
-            return None
-        kept = (self.n_kept, self.n_before, self.n_after)
-        frames, before, after = (
-            [Frame(int(at), *row) for at, *row in rows[slot, : n[slot]].tolist()]
-            for rows, n in zip((self.frames, self.before, self.after), kept, strict=True)
-        )
-        return Run(
-            frames=frames,
-            before=before,
-            after=after,
-            lead_db=float(self.lead_db[slot]),
-            tail_db=float(self.tail_db[slot]),
-            last=int(self.last[slot]),
-            n=int(self.n[slot]),
-            steady=bool(self.steady[slot]),
-            median_db=float(self.middles[slot, _TONE]),
-        )
-
 
 @exact
 def copy_run(state: RunState, slot: int, to: RunState, at: int) -> None:
@@ -203,7 +158,7 @@ def step(state: RunState, slot: int, frame: Doubles, ended: RunState, at: int) -
             n_missed = max(0, state.n_after[slot] - 1)
             state.n[slot] = 0
             state.still[slot] = state.pending[slot] = False
-    if state.n[slot] == 0 and frame[_CLARITY] >= CLARITY_START and frame[_LEVEL] >= TONE_LEVEL_MIN_DB:
+    if state.n[slot] == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
         _begin(state, slot, frame, n_missed)
     recent, n = state.recent[slot], state.n_recent[slot]
     if n == _BEFORE_FRAMES:
@@ -221,25 +176,25 @@ def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
     sooner, first = n_missed, frame
     while sooner > 0:
         one = missed[sooner - 1]
-        goes = one[_AT] == first[_AT] - 1 and goes_on(one, first, False)
-        if not goes or one[_CLARITY] < CLARITY_KEEP or one[_TONE] < frame[_TONE] - DROP_DB:
+        goes = one[AT] == first[AT] - 1 and goes_on(one, first, False)
+        if not goes or one[CLARITY] < CLARITY_KEEP or one[TONE] < frame[TONE] - DROP_DB:
             break
         first = one
         sooner -= 1
     n_before = 0
     for at in range(state.n_recent[slot]):
-        if state.recent[slot, at, _AT] < first[_AT]:
+        if state.recent[slot, at, AT] < first[AT]:
             state.before[slot, n_before] = state.recent[slot, at]
             n_before += 1
-    dual = min(first[_RATIO], frame[_RATIO]) > SECOND_MIN  # not where another tone still sounds
+    dual = min(first[RATIO], frame[RATIO]) > SECOND_MIN  # not where another tone still sounds
     leads = n_before > 0 and goes_on(first, state.before[slot, n_before - 1], dual)
-    state.lead_db[slot] = state.before[slot, n_before - 1, _TONE] if leads else LEVEL_MIN_DB
+    state.lead_db[slot] = state.before[slot, n_before - 1, TONE] if leads else LEVEL_MIN_DB
     state.tail_db[slot] = LEVEL_MIN_DB
     state.n_before[slot], state.n_after[slot], state.n_astray[slot] = n_before, 0, 0
     state.frames[slot, 0] = first
     state.n[slot] = state.n_kept[slot] = 1
     state.n_pairs[slot] = 1 if dual else 0
-    state.last[slot] = int(first[_AT])
+    state.last[slot] = int(first[AT])
     _look(state, slot)
     for at in range(sooner + 1, n_missed):
         _take(state, slot, missed[at])
@@ -253,13 +208,13 @@ def _is_over(state: RunState, slot: int, frame: Doubles) -> bool:
     if state.n[slot] == 1:  # one frame is no tone: what comes now may be
         state.n_after[slot] = 0
         return True
-    since = int(frame[_AT]) - state.last[slot]
+    since = int(frame[AT]) - state.last[slot]
     if since == 1:
         is_tail = goes_on(state.frames[slot, state.n_kept[slot] - 1], frame, _is_dual(state, slot))
-        state.tail_db[slot] = frame[_TONE] if is_tail else LEVEL_MIN_DB
+        state.tail_db[slot] = frame[TONE] if is_tail else LEVEL_MIN_DB
     state.after[slot, state.n_after[slot]] = frame
     state.n_after[slot] += 1
-    fell = state.tail_db[slot] < state.middles[slot, _TONE] - DROP_DB and since >= CLEAR_FRAMES
+    fell = state.tail_db[slot] < state.middles[slot, TONE] - DROP_DB and since >= CLEAR_FRAMES
     return fell or since > BRIDGE_FRAMES
 
 
@@ -272,9 +227,9 @@ def _is_dual(state: RunState, slot: int) -> bool:
 @exact
 def _fits(state: RunState, slot: int, frame: Doubles) -> bool:
     """Whether a frame goes on with one of the last two: one may be spoilt."""
-    if frame[_CLARITY] < CLARITY_KEEP or frame[_LEVEL] < TONE_LEVEL_MIN_DB:
+    if frame[CLARITY] < CLARITY_KEEP or frame[LEVEL] < TONE_LEVEL_MIN_DB:
         return False
-    if frame[_AT] - state.last[slot] > BRIDGE_FRAMES + 1:
+    if frame[AT] - state.last[slot] > BRIDGE_FRAMES + 1:
         return False
     n_kept, dual = state.n_kept[slot], _is_dual(state, slot)
     goes = goes_on(state.frames[slot, n_kept - 1], frame, dual)
@@ -286,8 +241,8 @@ def _fits(state: RunState, slot: int, frame: Doubles) -> bool:
         return True
     if dual and _leaves(state, slot, frame):
         return False
-    rise_db = frame[_TONE] - state.middles[slot, _TONE]
-    bursts = rise_db > BURST_DB and frame[_CLARITY] - state.middles[slot, _CLARITY] > BURST_CLARITY
+    rise_db = frame[TONE] - state.middles[slot, TONE]
+    bursts = rise_db > BURST_DB and frame[CLARITY] - state.middles[slot, CLARITY] > BURST_CLARITY
     return rise_db >= -DROP_DB and not bursts
 
 
@@ -299,8 +254,8 @@ def _leaves(state: RunState, slot: int, frame: Doubles) -> bool:
         return False
     recent = state.frames[slot, n_kept - HOME_FRAMES : n_kept]
     n_homes, away = 0, True
-    for column in (PEAK, _SECOND):
-        home_hz = _middle(recent[:, column])
+    for column in (PEAK, SECOND):
+        home_hz = middle(recent[:, column])
         n_near = 0
         for at in range(HOME_FRAMES):
             n_near += abs(recent[at, column] - home_hz) <= PACE_MAX_HZ
@@ -317,17 +272,17 @@ def _take(state: RunState, slot: int, frame: Doubles) -> None:
     """Add a frame that fits."""
     n_kept = state.n_kept[slot]
     before = state.frames[slot, n_kept - 1]
-    off_hz = min(abs(frame[PEAK] - before[PEAK]), abs(frame[PEAK] - before[_SECOND]))
+    off_hz = min(abs(frame[PEAK] - before[PEAK]), abs(frame[PEAK] - before[SECOND]))
     if n_kept > 1:
         due_hz = 2 * before[PEAK] - state.frames[slot, n_kept - 2, PEAK]
         off_hz = min(off_hz, abs(frame[PEAK] - due_hz))
-    state.last[slot] = int(frame[_AT])
+    state.last[slot] = int(frame[AT])
     state.n[slot] += 1
     if state.n[slot] <= KEEP_FRAMES:
         state.frames[slot, n_kept] = frame
         state.n_kept[slot] = n_kept + 1
         state.n_astray[slot] += off_hz > DRIFT_MAX_HZ
-        state.n_pairs[slot] += frame[_RATIO] > SECOND_MIN
+        state.n_pairs[slot] += frame[RATIO] > SECOND_MIN
         _look(state, slot)
 
 
@@ -336,8 +291,8 @@ def _look(state: RunState, slot: int) -> None:
     """Work out what the frames that are kept say of the run."""
     n_kept = state.n_kept[slot]
     kept = state.frames[slot, :n_kept]
-    for column in (_TONE, _CLARITY, PEAK):
-        state.middles[slot, column] = _middle(kept[:, column])
+    for column in (TONE, CLARITY, PEAK):
+        state.middles[slot, column] = middle(kept[:, column])
     state.steady[slot] = _is_steady(state, slot)
     state.still[slot] = _is_still(state, slot)
     state.pending[slot] = _is_pending(state, slot)
@@ -356,13 +311,13 @@ def _is_steady(state: RunState, slot: int) -> bool:
 def _lasts(state: RunState, slot: int) -> bool:
     """Whether it has wandered about one place for long, and kept pure."""
     n_kept = state.n_kept[slot]
-    if n_kept < LASTING_FRAMES or state.middles[slot, _CLARITY] < LASTING_CLARITY_MIN:
+    if n_kept < LASTING_FRAMES or state.middles[slot, CLARITY] < LASTING_CLARITY_MIN:
         return False
     peaks_hz = state.frames[slot, :n_kept, PEAK]
     sooner, later = peaks_hz[: n_kept // 2], peaks_hz[n_kept // 2 :]
     # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
     drift_hz = abs(later.mean() - sooner.mean())
-    drift_hz = min(drift_hz, abs(_middle(later) - _middle(sooner)))
+    drift_hz = min(drift_hz, abs(middle(later) - middle(sooner)))
     drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
     return drift_hz <= LASTING_DRIFT_MAX_HZ
 
@@ -370,7 +325,7 @@ def _lasts(state: RunState, slot: int) -> bool:
 @exact
 def _is_still(state: RunState, slot: int) -> bool:
     """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
-    if not state.steady[slot] or state.middles[slot, _CLARITY] < STILL_CLARITY_MIN:
+    if not state.steady[slot] or state.middles[slot, CLARITY] < STILL_CLARITY_MIN:
         return False
     n_kept, n_off = state.n_kept[slot], 0
     for at in range(n_kept):
@@ -384,7 +339,7 @@ def _is_pending(state: RunState, slot: int) -> bool:
     n_kept = state.n_kept[slot]
     if n_kept < LEAST_PENDING:
         return False
-    is_pure = state.middles[slot, _CLARITY] >= LASTING_CLARITY_MIN
+    is_pure = state.middles[slot, CLARITY] >= LASTING_CLARITY_MIN
     may_beat = is_pure and BEATING_MIN_HZ <= state.middles[slot, PEAK] < BEATING_MAX_HZ
     recent_hz = state.frames[slot, max(0, n_kept - STEADY_FRAMES) : n_kept, PEAK]
     rests = is_pure and recent_hz.max() - recent_hz.min() <= DRIFT_MAX_HZ
@@ -394,7 +349,7 @@ def _is_pending(state: RunState, slot: int) -> bool:
 
 
 @exact
-def _sorted(values: Doubles) -> Doubles:
+def ascending(values: Doubles) -> Doubles:
     """Sort a few values, by insertion."""
     found = np.empty(values.size)
     for n in range(values.size):
@@ -407,16 +362,16 @@ def _sorted(values: Doubles) -> Doubles:
 
 
 @exact
-def _middle(values: Doubles) -> float:
+def middle(values: Doubles) -> float:
     """Return the median."""
-    found, half = _sorted(values), values.size // 2
+    found, half = ascending(values), values.size // 2
     return found[half] if values.size % 2 else (found[half - 1] + found[half]) / 2
 
 
 @exact
 def _midrange(values: Doubles) -> float:
     """Half way between the highest and the lowest but a tenth of either."""
-    found, n_off = _sorted(values), values.size // 10
+    found, n_off = ascending(values), values.size // 10
     return (found[n_off] + found[values.size - 1 - n_off]) / 2
 
 
@@ -426,8 +381,8 @@ def goes_on(before: Doubles, frame: Doubles, dual: bool) -> bool:  # noqa: FBT00
 
     The second peaks count where there are two tones, but not where one tone follows another.
     """
-    later_end = _SECOND if dual and frame[_RATIO] > SECOND_MIN else PEAK
-    sooner_end = _SECOND if dual and before[_RATIO] > SECOND_MIN else PEAK
+    later_end = SECOND if dual and frame[RATIO] > SECOND_MIN else PEAK
+    sooner_end = SECOND if dual and before[RATIO] > SECOND_MIN else PEAK
     for later in range(PEAK, later_end + 1):
         for sooner in range(PEAK, sooner_end + 1):
             old_hz = before[sooner]

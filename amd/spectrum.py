@@ -235,7 +235,7 @@ def _periodicity(correlations: Floats, voiced: Floats) -> None:
         for at in range(1, n_lags):
             if correlations[row, at] > correlations[row, best]:
                 best = at
-        voiced[0, row] = correlations[row, best] / max(correlations[row, n_lags] , TINY)
+        voiced[0, row] = correlations[row, best] / max(correlations[row, n_lags], TINY)
         voiced[1, row] = np.float32(RATE_HZ) / np.float32(LAG_MIN_SAMPLES + best)
 
 

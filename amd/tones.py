@@ -8,48 +8,36 @@ from __future__ import annotations
 
 import itertools
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.compiled import exact
-from amd.edges import EDGE_MIN_DB, covered_samples, edge
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, Slots, frame_known_sample
+from amd.measuring import MEASURED, core_of, deviation_db, edges, measured
 from amd.past import Past
 from amd.runs import (
-    CONTEXT_FRAMES,
-    DROP_DB,
+    CLARITY,
     KEEP_FRAMES,
     LEAST_FRAMES,
     N_FACTS,
-    PACE_MAX_HZ,
-    PACE_MAX_SHARE,
     PEAK,
-    SECOND_MIN,
+    RATIO,
+    SECOND,
+    TONE,
     Doubles,
     Flags,
-    Frame,
-    Run,
     RunState,
     copy_run,
     step,
 )
-from amd.spectrum import LEVEL_MIN_DB, FrameFacts
+from amd.spectrum import FrameFacts
 
 TOLD_AT_ONCE: Final = 32
 """Runs that are handed on together, at most."""
-FULL_DB: Final = 1.5
-"""Frames within this of the median level hold all of the tone."""
-EDGE_MARGIN_SAMPLES: Final = 8
-"""How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
-PAIR_WANDER_MAX_HZ: Final = 12.0
-"""Both tones of a pair stay in place, at the median; a vowel's second harmonic does not."""
-
 PAIR_RATIO_MIN: Final = 0.05
 """13 dB: ITU-T Q.24 allows the tones of a key 8 dB of twist, and noise and a codec add to it."""
 PAIRS_KEPT: Final = 12
@@ -206,12 +194,11 @@ class ToneTracker:
                 frames, slots, at, self._state, told_runs, self._lasting, rows, is_ended, *followed[:4]
             )
             for told, row in enumerate(rows[:n_told].tolist()):
-                run = told_runs.run(told)
                 if is_ended[told]:
                     known = frame_known_sample(int(frames[row, 0]))
-                    followed.ended[row] = self._measure(run, known, self._past[slots[row]])
+                    followed.ended[row] = self._measure(told_runs, told, known, self._past[slots[row]])
                 else:
-                    followed.lasting[row] = _sounding(run)
+                    followed.lasting[row] = _sounding(told_runs, told)
         return followed
 
     def step(
@@ -232,8 +219,9 @@ class ToneTracker:
         row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
         return self.feed(np.array([row], dtype=np.float64), np.zeros(1, dtype=np.intp)).ended.get(0)
 
-    def _measure(self, run: Run, known: int, past: Past) -> Tone:
-        tone = _tone(run, known, past)
+    @staticmethod
+    def _measure(runs: RunState, at: int, known: int, past: Past) -> Tone:
+        tone = _tone(runs, at, known, past)
         past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
         return tone
 
@@ -249,16 +237,15 @@ class ToneTracker:
 
     def sounding(self) -> Sounding | None:
         """Return the first call's steady tone that still sounds, as far as it is known."""
-        run = self._state.run(0)
-        return None if run is None or not self.tonal else _sounding(run)
+        return _sounding(self._state, 0) if self.tonal else None
 
     def finish(self, n_frames: int, slot: int = 0) -> Tone | None:
         """End the tone of a call that still sounds after so many frames: the call is over."""
-        run = self._state.run(slot)
+        tone = None
+        if self._state.n[slot] >= LEAST_FRAMES:
+            tone = self._measure(self._state, slot, frame_known_sample(n_frames - 1), self._past[slot])
         self._state.clear(slot)
-        if run is None or run.n < LEAST_FRAMES:
-            return None
-        return self._measure(run, frame_known_sample(n_frames - 1), self._past[slot])
+        return tone
 
 
 def frames_of(facts: FrameFacts, index: Slots) -> Doubles:
@@ -316,135 +303,48 @@ def _follow(
     return at, n_told
 
 
-def _sounding(run: Run) -> Sounding:
-    on, _ = _edges(run, run.median_db)
-    hz = statistics.median(f.peak_hz for f in run.frames)
-    clarity = statistics.median(f.clarity for f in run.frames)
-    spread_db = _deviation(np.array([f.tone_db for f in run.frames]))
-    return Sounding(on, frame_known_sample(run.last), hz, clarity, spread_db)
+def _sounding(state: RunState, slot: int) -> Sounding:
+    on, _ = edges(state, slot)
+    off = frame_known_sample(int(state.last[slot]))
+    middles = state.middles[slot]
+    return Sounding(on, off, float(middles[PEAK]), float(middles[CLARITY]), deviation_db(state, slot))
 
 
-def _edges(run: Run, level_db: float) -> tuple[int, int]:
-    """Where it begins and ends, from the frames that it covers in part.
-
-    What led to it, far weaker, is no part of it: a voice that fades, noise that a codec made tonal.
-    """
-    frames = [(f.at, f.tone_db) for f in run.frames]
-    led = itertools.takewhile(lambda frame: frame[1] < level_db - DROP_DB, frames)
-    n_led = len(list(led))
-    on_frame, on_db = edge([(run.first - 1, run.lead_db), *frames][n_led : n_led + 3], level_db)
-    ends = [(run.last + 1, run.tail_db)]
-    if run.n == len(frames):
-        ends += frames[-1:-3:-1]
-    else:
-        ends.append((run.last, level_db))
-    off_frame, off_db = edge(ends, level_db)
-    on = max(0, frame_known_sample(on_frame) - covered_samples(on_db, level_db))
-    return on, frame_known_sample(off_frame) - FRAME_SAMPLES + covered_samples(off_db, level_db)
-
-
-def _tone(run: Run, known: int, past: Past) -> Tone:
+def _tone(state: RunState, slot: int, known: int, past: Past) -> Tone:
     """Measure a run that has ended."""
-    level_db = run.median_db
-    on, off = _edges(run, level_db)
-    off = max(on + 1, min(known, off))
-    core = [
-        f for f in run.frames if _start(f) >= on - EDGE_MARGIN_SAMPLES and _end(f) <= off + EDGE_MARGIN_SAMPLES
-    ]
-    core = core or [f for f in run.frames if f.tone_db >= level_db - FULL_DB]
-    lows = np.array([min(f.peak_hz, f.second_hz) for f in core])
-    highs = np.array([max(f.peak_hz, f.second_hz) for f in core])
-    second = statistics.median(f.second_ratio for f in core)
-    is_pair = second > SECOND_MIN and max(_deviation(lows), _deviation(highs)) <= PAIR_WANDER_MAX_HZ
-    hz = lows if is_pair else _course(core)
-    sweep_hz, rests_hz = _fit([f.at for f in core], hz)
-    before_db = [f.level_db for f in (*run.before, *run.frames) if _end(f) <= on + EDGE_MARGIN_SAMPLES]
-    after_db = [f.level_db for f in run.after if _start(f) >= off - EDGE_MARGIN_SAMPLES]
-    levels_db = [f.tone_db for f in run.frames]
-    n_spanned = run.frames[-1].at - run.first + 1
+    found = dict(zip(MEASURED, measured(state, slot, known).tolist(), strict=True))
+    on, off, level_db = int(found["on"]), int(found["off"]), float(state.middles[slot, TONE])
     return Tone(
         on=on,
         off=off,
         known=known,
-        freqs_hz=(float(np.median(lows)), float(np.median(highs))) if is_pair else (float(np.median(hz)),),
-        steady=run.steady,
-        n_frames=len(core),
+        freqs_hz=(found["low_hz"], found["high_hz"]) if found["high_hz"] else (found["low_hz"],),
+        steady=bool(state.steady[slot]),
+        n_frames=int(found["n_frames"]),
         level_db=level_db,
-        clarity=statistics.median(f.clarity for f in core),
-        clarity_min=min(f.clarity for f in core),
-        spread_db=_spread([f.tone_db for f in core]),
-        sweep_hz_s=sweep_hz * 8000 / HOP_SAMPLES,
-        wander_hz=_deviation(rests_hz),
-        wander_max_hz=float(np.sqrt(np.mean(rests_hz**2))),
-        second_db=10 * math.log10(max(second, 1e-6)),
-        second_wander_hz=_deviation(highs) if is_pair else 0.0,
-        attack_frames=_n_partial([run.lead_db, *levels_db], level_db),
-        release_frames=_n_partial([run.tail_db, *(levels_db[::-1] if run.n == len(levels_db) else ())], level_db),
-        gaps=1 - len(run.frames) / n_spanned,
-        rise_db=level_db - max(before_db[-CONTEXT_FRAMES:], default=LEVEL_MIN_DB),
-        fall_db=level_db - max(after_db, default=LEVEL_MIN_DB),
-        rise_near_db=level_db - (before_db[-1] if before_db else LEVEL_MIN_DB),
-        fall_near_db=level_db - min(after_db, default=LEVEL_MIN_DB),
-        share_db=statistics.median(f.tone_db - f.level_db for f in core),
-        over_noise_db=level_db - statistics.median(f.noise_db for f in core),
+        sweep_hz_s=found["sweep_hz"] * RATE_HZ / HOP_SAMPLES,
+        second_db=10 * math.log10(max(found["second"], 1e-6)),
+        attack_frames=int(found["attack_frames"]),
+        release_frames=int(found["release_frames"]),
+        over_noise_db=level_db - found["noise_db"],
         alone_s=past.alone_s(on, level_db),
         n_notes=past.n_notes(on, level_db),
-        pairs_hz=tuple(
-            (min(f.peak_hz, f.second_hz), max(f.peak_hz, f.second_hz) if f.second_ratio >= PAIR_RATIO_MIN else 0.0)
-            for f in core[:PAIRS_KEPT]
-        ),
+        pairs_hz=_pairs_hz(state, slot, on, off),
+        **{name: found[name] for name in _AS_MEASURED},
     )
 
 
-def _course(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
-    """Where one tone went, in Hz: its peak in each frame, be it the second where another tone's is stronger."""
-    home_hz = statistics.median_low(f.peak_hz for f in frames)
-    pace_hz = max(PACE_MAX_HZ, PACE_MAX_SHARE * home_hz)
-    return np.array(
-        [
-            f.second_hz
-            if f.second_ratio > SECOND_MIN and abs(f.second_hz - home_hz) <= pace_hz < abs(f.peak_hz - home_hz)
-            else f.peak_hz
-            for f in frames
-        ]
+_AS_MEASURED: Final = (
+    *("clarity", "clarity_min", "spread_db", "wander_hz", "wander_max_hz", "second_wander_hz", "gaps"),
+    *("rise_db", "fall_db", "rise_near_db", "fall_near_db", "share_db"),
+)
+
+
+def _pairs_hz(state: RunState, slot: int, on: int, off: int) -> tuple[tuple[float, float], ...]:
+    """The two peaks of a tone's first whole frames, in rising order; the second is 0 where there is but one."""
+    frames = state.frames[slot, : state.n_kept[slot]]
+    core = frames[core_of(frames, float(state.middles[slot, TONE]), on, off)[:PAIRS_KEPT]]
+    return tuple(
+        (min(peak_hz, second_hz), max(peak_hz, second_hz) if ratio >= PAIR_RATIO_MIN else 0.0)
+        for peak_hz, second_hz, ratio in core[:, [PEAK, SECOND, RATIO]].tolist()
     )
-
-
-def _n_partial(levels_db: Sequence[float], level_db: float) -> int:
-    """How many frames, outermost first, hold something of a tone before one holds all of it."""
-    n = 0
-    for db in levels_db:
-        if db >= level_db - FULL_DB:
-            break
-        n += db >= level_db + EDGE_MIN_DB
-    return n
-
-
-def _spread(levels_db: Sequence[float]) -> float:
-    """Standard deviation."""
-    mean_db = sum(levels_db) / max(1, len(levels_db))
-    return math.sqrt(sum((db - mean_db) ** 2 for db in levels_db) / max(1, len(levels_db)))
-
-
-def _start(frame: Frame) -> int:
-    return frame_known_sample(frame.at) - FRAME_SAMPLES
-
-
-def _end(frame: Frame) -> int:
-    return frame_known_sample(frame.at)
-
-
-def _deviation(values: npt.NDArray[np.float64]) -> float:
-    """Median distance from the median, as a standard deviation: a spoilt frame does not move it."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
-def _fit(index: Sequence[int], hz: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-    """Slope of a straight line in Hz a frame (Theil 1950: the median of all pairs), and what it leaves."""
-    at = np.asarray(index, dtype=np.float64)
-    if at.size < LEAST_FRAMES:
-        return 0.0, hz - np.median(hz)
-    one, other = np.triu_indices(at.size, 1)
-    slope = float(np.median((hz[other] - hz[one]) / (at[other] - at[one])))
-    rests = hz - slope * at
-    return slope, rests - np.median(rests)

@@ -13,7 +13,7 @@ from amd.compiled import exact
 from amd.errors import ModelError
 
 Floats = npt.NDArray[np.float64]
-Nodes = npt.NDArray[np.intp]
+Nodes = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Trees:
             table = np.zeros((len(content["trees"]), n_nodes, 5))
             for index, tree in enumerate(content["trees"]):
                 table[index, : len(tree)] = tree
-            measure, yes, no = (table[:, :, column].astype(np.intp) for column in (0, 2, 3))
+            measure, yes, no = (table[:, :, column].astype(np.int16) for column in (0, 2, 3))
             if (
                 measure.max() >= len(measures)
                 or max(yes.max(), no.max()) >= n_nodes
@@ -92,12 +92,16 @@ def _walk(
     base: float,
     found: Floats,
 ) -> None:
+    """Walk all trees a step at a time: what one has to be waited for from memory, others need not."""
+    nodes = np.empty(measure.shape[0], dtype=np.intp)
     for row in range(rows.shape[0]):
-        total = 0.0
-        for tree in range(measure.shape[0]):
-            node = 0
-            for _ in range(depth):
+        nodes[:] = 0
+        for _ in range(depth):
+            for tree in range(nodes.size):
+                node = nodes[tree]
                 asked = rows[row, measure[tree, node]] <= limit[tree, node]
-                node = yes[tree, node] if asked else no[tree, node]
-            total += answer[tree, node]
+                nodes[tree] = yes[tree, node] if asked else no[tree, node]
+        total = 0.0
+        for tree in range(nodes.size):
+            total += answer[tree, nodes[tree]]
         found[row] = base + total

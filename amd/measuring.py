@@ -1,0 +1,230 @@
+"""What a run of tonal frames measures once it is over: where it lies, how pure, steady and lonely it is.
+
+Compiled, since every vowel that is held for 50 ms is measured, two in a second of speech.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from amd.compiled import exact
+from amd.edges import EDGE_MIN_DB, covered_samples, edge
+from amd.framing import FRAME_SAMPLES, HOP_SAMPLES
+from amd.runs import (
+    AT,
+    CLARITY,
+    CONTEXT_FRAMES,
+    DROP_DB,
+    LEAST_FRAMES,
+    LEVEL,
+    NOISE,
+    PACE_MAX_HZ,
+    PACE_MAX_SHARE,
+    PEAK,
+    RATIO,
+    SECOND,
+    SECOND_MIN,
+    TONE,
+    Doubles,
+    RunState,
+    ascending,
+    middle,
+)
+from amd.spectrum import LEVEL_MIN_DB
+
+FULL_DB: Final = 1.5
+"""Frames within this of the median level hold all of the tone."""
+EDGE_MARGIN_SAMPLES: Final = 8
+"""How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
+PAIR_WANDER_MAX_HZ: Final = 12.0
+"""Both tones of a pair stay in place, at the median; a vowel's second harmonic does not."""
+DEVIATION: Final = 1.4826
+"""The median distance from the median of what is normally distributed, to its standard deviation."""
+
+MEASURED: Final = (
+    *("on", "off", "low_hz", "high_hz", "n_frames", "clarity", "clarity_min", "spread_db", "sweep_hz"),
+    *("wander_hz", "wander_max_hz", "second", "second_wander_hz", "attack_frames", "release_frames", "gaps"),
+    *("rise_db", "fall_db", "rise_near_db", "fall_near_db", "share_db", "noise_db"),
+)
+"""What `measured` finds, in order; ``low_hz`` is the frequency of one tone, and ``high_hz`` is 0 then."""
+
+
+@exact
+def edges(state: RunState, slot: int) -> tuple[int, int]:
+    """Where a run begins and ends, from the frames that it covers in part.
+
+    What led to it, far weaker, is no part of it: a voice that fades, noise that a codec made tonal.
+    """
+    n_kept, level_db = state.n_kept[slot], state.middles[slot, TONE]
+    frames = state.frames[slot, :n_kept]
+    n_led = 0
+    while n_led < n_kept and frames[n_led, TONE] < level_db - DROP_DB:
+        n_led += 1
+    levels_db, places = np.empty(3), np.empty(3, dtype=np.intp)
+    n = 0
+    for at in range(n_led - 1, min(n_led + 2, n_kept)):
+        levels_db[n] = state.lead_db[slot] if at < 0 else frames[at, TONE]
+        places[n] = int(frames[0, AT]) - 1 if at < 0 else int(frames[at, AT])
+        n += 1
+    best = edge(levels_db[:n], level_db)
+    on = _end(places[best]) - covered_samples(levels_db[best], level_db)
+    levels_db[0], places[0], n = state.tail_db[slot], state.last[slot] + 1, 1
+    if state.n[slot] == n_kept:
+        for at in range(n_kept - 1, max(-1, n_kept - 3), -1):
+            levels_db[n], places[n] = frames[at, TONE], int(frames[at, AT])
+            n += 1
+    else:
+        levels_db[1], places[1], n = level_db, state.last[slot], 2
+    best = edge(levels_db[:n], level_db)
+    return max(0, on), _start(places[best]) + covered_samples(levels_db[best], level_db)
+
+
+@exact
+def measured(state: RunState, slot: int, known: int) -> Doubles:
+    """Measure a run, of which ``known`` samples had been heard when it was over; see `MEASURED`."""
+    n_kept, level_db = state.n_kept[slot], state.middles[slot, TONE]
+    frames = state.frames[slot, :n_kept]
+    on, off = edges(state, slot)
+    off = max(on + 1, min(known, off))
+    core = frames[core_of(frames, level_db, on, off)]
+    lows, highs = np.minimum(core[:, PEAK], core[:, SECOND]), np.maximum(core[:, PEAK], core[:, SECOND])
+    second = middle(core[:, RATIO])
+    is_pair = second > SECOND_MIN and max(_deviation(lows), _deviation(highs)) <= PAIR_WANDER_MAX_HZ
+    hz = lows if is_pair else _course(core)
+    sweep_hz = _slope(core[:, AT], hz)
+    rests_hz = hz - sweep_hz * core[:, AT]
+    rests_hz = rests_hz - middle(rests_hz)
+    rise_db, rise_near_db = _before(state, slot, on)
+    loudest_db, quietest_db, n_after = LEVEL_MIN_DB, np.inf, 0
+    for at in range(state.n_after[slot]):
+        if _start(int(state.after[slot, at, AT])) >= off - EDGE_MARGIN_SAMPLES:
+            db = state.after[slot, at, LEVEL]
+            loudest_db = db if n_after == 0 else max(loudest_db, db)
+            quietest_db, n_after = min(quietest_db, db), n_after + 1
+    n_tail = n_kept if state.n[slot] == n_kept else 0
+    return np.array(
+        [
+            on,
+            off,
+            middle(lows) if is_pair else middle(hz),
+            middle(highs) if is_pair else 0.0,
+            core.shape[0],
+            middle(core[:, CLARITY]),
+            core[:, CLARITY].min(),
+            np.sqrt(((core[:, TONE] - core[:, TONE].mean()) ** 2).mean()),
+            sweep_hz,
+            _deviation(rests_hz),
+            np.sqrt((rests_hz**2).mean()),
+            second,
+            _deviation(highs) if is_pair else 0.0,
+            _n_partial(state.lead_db[slot], frames[:, TONE], level_db),
+            _n_partial(state.tail_db[slot], frames[n_kept - n_tail :, TONE][::-1], level_db),
+            1 - n_kept / (frames[-1, AT] - frames[0, AT] + 1),
+            level_db - rise_db,
+            level_db - loudest_db,
+            level_db - rise_near_db,
+            level_db - (quietest_db if n_after else LEVEL_MIN_DB),
+            middle(core[:, TONE] - core[:, LEVEL]),
+            middle(core[:, NOISE]),
+        ]
+    )
+
+
+@exact
+def deviation_db(state: RunState, slot: int) -> float:
+    """How far a run's level is from its median, as a standard deviation."""
+    return _deviation(state.frames[slot, : state.n_kept[slot], TONE])
+
+
+@exact
+def core_of(frames: Doubles, level_db: float, on: int, off: int) -> npt.NDArray[np.intp]:
+    """The whole frames of a tone, or the loud ones where none is whole."""
+    found = np.empty(frames.shape[0], dtype=np.intp)
+    n = 0
+    for at in range(frames.shape[0]):
+        index = int(frames[at, AT])
+        if _start(index) >= on - EDGE_MARGIN_SAMPLES and _end(index) <= off + EDGE_MARGIN_SAMPLES:
+            found[n] = at
+            n += 1
+    if n == 0:
+        for at in range(frames.shape[0]):
+            if frames[at, TONE] >= level_db - FULL_DB:
+                found[n] = at
+                n += 1
+    return found[:n]
+
+
+@exact
+def _before(state: RunState, slot: int, on: int) -> tuple[float, float]:
+    """Levels before a tone: of the loudest of the last frames, and of the last one."""
+    n_before, n_kept = state.n_before[slot], state.n_kept[slot]
+    loudest_db, nearest_db = LEVEL_MIN_DB, LEVEL_MIN_DB
+    n_found = 0
+    for at in range(n_before + n_kept - 1, -1, -1):
+        frame = state.before[slot, at] if at < n_before else state.frames[slot, at - n_before]
+        if _end(int(frame[AT])) > on + EDGE_MARGIN_SAMPLES:
+            continue
+        if n_found == 0:
+            loudest_db = nearest_db = frame[LEVEL]
+        elif n_found < CONTEXT_FRAMES:
+            loudest_db = max(loudest_db, frame[LEVEL])
+        n_found += 1
+    return loudest_db, nearest_db
+
+
+@exact
+def _course(core: Doubles) -> Doubles:
+    """Where one tone went, in Hz: its peak in each frame, be it the second where another tone's is stronger."""
+    home_hz = ascending(core[:, PEAK])[(core.shape[0] - 1) // 2]
+    pace_hz = max(PACE_MAX_HZ, PACE_MAX_SHARE * home_hz)
+    found = core[:, PEAK].copy()
+    for at in range(found.size):
+        is_second = core[at, RATIO] > SECOND_MIN and abs(core[at, SECOND] - home_hz) <= pace_hz
+        if is_second and abs(found[at] - home_hz) > pace_hz:
+            found[at] = core[at, SECOND]
+    return found
+
+
+@exact
+def _n_partial(beside_db: float, levels_db: Doubles, level_db: float) -> int:
+    """How many frames, outermost first, hold something of a tone before one holds all of it."""
+    n = 0
+    for at in range(-1, levels_db.size):
+        db = beside_db if at < 0 else levels_db[at]
+        if db >= level_db - FULL_DB:
+            break
+        n += db >= level_db + EDGE_MIN_DB
+    return n
+
+
+@exact
+def _deviation(values: Doubles) -> float:
+    """Median distance from the median, as a standard deviation: a spoilt frame does not move it."""
+    return DEVIATION * middle(np.abs(values - middle(values)))
+
+
+@exact
+def _slope(at: Doubles, hz: Doubles) -> float:
+    """Slope of a straight line in Hz a frame (Theil 1950: the median of all pairs)."""
+    if at.size < LEAST_FRAMES:
+        return 0.0
+    slopes = np.empty(at.size * (at.size - 1) // 2)
+    n = 0
+    for one in range(at.size):
+        for other in range(one + 1, at.size):
+            slopes[n] = (hz[other] - hz[one]) / (at[other] - at[one])
+            n += 1
+    return np.median(slopes)
+
+
+@exact
+def _start(index: int) -> int:
+    return index * HOP_SAMPLES
+
+
+@exact
+def _end(index: int) -> int:
+    return index * HOP_SAMPLES + FRAME_SAMPLES

@@ -7,6 +7,7 @@ frame needs is worked out for all calls at once (`amd.ears`); what few frames ne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,12 +17,18 @@ from amd.detector import Detector
 from amd.ears import Ears
 from amd.errors import SlotError
 from amd.events import Event, Verdict
+from amd.framing import Slots
+from amd.gate import Gate
 from amd.hearing import Hearing
 from amd.model import Model, shipped
 from amd.policy import PRESETS, Policy
 
 CAPACITY: Final = 4096
 _BYTES: Final = (bytes, bytearray, memoryview)
+_ENCODINGS: Final = tuple(Encoding)
+_ALONE: Final = len(_ENCODINGS)
+"""Kind of what has to be decoded call by call: other rates, and chunks that end within a sample."""
+_SAMPLE_BYTES: Final = np.array([*(encoding.sample_bytes for encoding in _ENCODINGS), 1])
 
 
 class SlotEvent(NamedTuple):
@@ -64,6 +71,8 @@ class DetectorBank:
         self._free = list(range(capacity))[::-1]
         self._calls: dict[int, Detector] = {}
         self._decoders: dict[int, StreamDecoder] = {}
+        self._plain = np.full(capacity, _ALONE)
+        self._gate = Gate(capacity, self._model)
 
     @property
     def n_open(self) -> int:
@@ -97,6 +106,8 @@ class DetectorBank:
         hearing = Hearing(self._model.network, ears=self._ears, slot=slot)
         self._calls[slot] = Detector(policy or self._policy, model=self._model, hearing=hearing)
         self._decoders[slot] = decoder
+        self._plain[slot] = _kind(decoder)
+        self._gate.follow(slot, self._calls[slot])
         return slot
 
     def feed(self, slots: Sequence[int], chunks: Sequence[Chunk]) -> list[SlotEvent]:
@@ -125,52 +136,59 @@ class DetectorBank:
             raise SlotError(f"{len(slots)} slots with {len(chunks)} chunks: each call needs one")
         if len(set(slots)) != len(slots):
             raise SlotError("a slot is named twice: join its chunks")
-        calls = [self._call(slot) for slot in slots]
         for chunk in chunks:  # before anything is taken
-            if not isinstance(chunk, _BYTES):
+            if type(chunk) is not bytes and not isinstance(chunk, _BYTES):
                 check_samples(chunk)
-        live = [at for at, call in enumerate(calls) if not call.done]
-        order, samples, sizes = self._decode([slots[at] for at in live], [chunks[at] for at in live])
-        return self._take([slots[live[at]] for at in order], samples, sizes)
+        for slot in slots:
+            self._call(slot)
+        at = np.flatnonzero(~self._gate.done[np.asarray(slots, dtype=np.intp)]).tolist()
+        if len(at) < len(slots):
+            slots, chunks = [slots[one] for one in at], [chunks[one] for one in at]
+        return self._take(*self._decode(slots, chunks))
 
-    def _decode(self, slots: Sequence[int], chunks: Sequence[Chunk]) -> tuple[list[int], Samples, list[int]]:
+    def _decode(self, slots: Sequence[int], chunks: Sequence[Chunk]) -> tuple[Slots, Samples, Slots]:
         """Decode chunks, those of one encoding at once.
 
         Returns
         -------
-        order : list of int
-            Which chunk is where in what follows.
+        slots : ndarray of int
+            The calls, in the order of what follows.
         samples : ndarray of float32
-            Of all chunks, one after the other.
-        sizes : list of int
+            Of all calls, one after the other.
+        sizes : ndarray of int
             How many samples each has.
         """
-        alike: dict[Encoding | None, list[int]] = {}
-        for at, (slot, chunk) in enumerate(zip(slots, chunks, strict=True)):
-            encoding = self._decoders[slot].encoding if isinstance(chunk, _BYTES) else None
-            whole = encoding is not None and len(chunk) % encoding.sample_bytes == 0
-            alike.setdefault(encoding if whole else None, []).append(at)
+        sizes = np.fromiter(map(len, chunks), dtype=np.intp, count=len(chunks))
+        of = np.asarray(slots, dtype=np.intp)
+        plain = self._plain[of]
+        is_bytes = np.fromiter((type(chunk) is bytes for chunk in chunks), dtype=np.bool_, count=len(chunks))
+        plain = np.where(is_bytes & (sizes % _SAMPLE_BYTES[plain] == 0), plain, _ALONE)
+        order = np.argsort(plain, kind="stable")
         parts: list[Samples] = []
-        sizes: list[int] = []
-        for encoding, members in alike.items():
-            if encoding is None:
-                alone = [self._decoders[slots[at]].feed(chunks[at]) for at in members]
-                parts += alone
-                sizes += [samples.size for samples in alone]
-            else:
-                parts.append(decode(b"".join([chunks[at] for at in members]), encoding))
-                sizes += [len(chunks[at]) // encoding.sample_bytes for at in members]
-        order = [at for members in alike.values() for at in members]
-        return order, np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32), sizes
+        for kind in np.unique(plain).tolist():
+            members = np.flatnonzero(plain == kind).tolist()
+            if kind != _ALONE:
+                parts.append(decode(b"".join([chunks[at] for at in members]), _ENCODINGS[kind]))
+                sizes[members] //= _SAMPLE_BYTES[kind]
+                continue
+            for at in members:
+                decoder = self._decoders[slots[at]]
+                parts.append(decoder.feed(chunks[at]))
+                sizes[at] = parts[-1].size
+                self._plain[slots[at]] = _kind(decoder)
+        samples = np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+        return of[order], samples, sizes[order]
 
-    def _take(self, slots: Sequence[int], samples: Samples, sizes: Sequence[int]) -> list[SlotEvent]:
+    def _take(self, slots: Slots, samples: Samples, sizes: Slots) -> list[SlotEvent]:
         """Give calls their samples, one call's after the other's."""
-        frames = self._ears.feed(samples, np.array(slots, dtype=np.intp), np.array(sizes, dtype=np.intp))
-        return [
-            SlotEvent(slot, event)
-            for at, slot in enumerate(slots)
-            for event in self._call(slot).take(frames.of(at))
-        ]
+        batch = self._ears.feed(samples, slots, sizes)
+        rows = self._gate.rows(batch)
+        events = []
+        for slot, group in groupby(rows.tolist(), key=batch.slots.tolist().__getitem__):
+            call = self._call(slot)
+            events += [SlotEvent(slot, event) for event in call.take(batch.some(list(group)))]
+            self._gate.follow(slot, call)
+        return events
 
     def _call(self, slot: int) -> Detector:
         call = self._calls.get(slot)
@@ -188,7 +206,7 @@ class DetectorBank:
         """
         call = self._call(slot)
         rest = self._decoders.pop(slot).finish()
-        events = [] if call.done else self._take([slot], rest, [rest.size])
+        events = [] if call.done else self._take(np.array([slot]), rest, np.array([rest.size]))
         events += [SlotEvent(slot, event) for event in call.end()]
         del self._calls[slot]
         self._free.append(slot)
@@ -201,3 +219,8 @@ class DetectorBank:
     def done(self, slot: int) -> bool:
         """Whether no event of a call can come any more: feeding on is allowed and costs nothing."""
         return self._call(slot).done
+
+
+def _kind(decoder: StreamDecoder) -> int:
+    """Place of a decoder's encoding among all, where chunks can be decoded by it alone."""
+    return _ALONE if decoder.encoding is None else _ENCODINGS.index(decoder.encoding)

@@ -129,6 +129,11 @@ class CallProgress:
         self._rung_hz: list[float] = []
         self._told_on = -1
 
+    @property
+    def waits(self) -> bool:
+        """Whether a tone is held whose meaning depends on what follows it."""
+        return self._sit.waits or self._ring is not None
+
     def step(
         self,
         *,

@@ -227,7 +227,7 @@ class Detector:
         if ended is not None and (started is None or ended.on < started.on):
             self._tell_run_end(ended, moment.known)
         if started is not None:
-            self._ringing.answer(started.on, self._hearing.tone_off_by(started.on))
+            self._ringing.answer(started.on, self._hearing.tone_off_at_start())
             self._events.append(SpeechStarted(at_s=started.on / RATE_HZ, known_s=known_s))
             if ended is not None and ended.on >= started.on:
                 self._tell_run_end(ended, moment.known)
@@ -288,16 +288,16 @@ class Detector:
         waited = bool(self._early_beeps) and now - self._hearing.tone_off >= LONE_BEEP_S * RATE_HZ
         if waited or self._hearing.spoken:
             self._take_early_beep(known)
-        if self._verdict is None or not self._verdict.final or self._may_be_contradicted:
+        if self.decides:
             decision = self._decide(now)
             if decision is not None:
                 self._take(decision, at=known, known=known)
-        if self._is_machine and self._verdict is not None and self._verdict.final:
+        if self.follows_greeting:
             self._events += self._greeting.follow_silence(
                 now,
                 known,
                 answered=self._ringing.answered(self._hearing.tone_off),
-                spoke_off=self._hearing.cadence.last_off,
+                spoke_off=self._hearing.last_off,
                 tone_off=self._hearing.tone_off,
             )
         self._maybe_stop(known)
@@ -319,6 +319,34 @@ class Detector:
         """Evidence as of sample ``now``, its times counted from the answer."""
         answered = self._ringing.answered(self._hearing.tone_off)
         return counted_from(answered, self._hearing.evidence(now))
+
+    @property
+    def decides(self) -> bool:
+        """Whether a tick may bring a verdict, or speak against the one that stands."""
+        return self._verdict is None or not self._verdict.final or self._may_be_contradicted
+
+    @property
+    def follows_greeting(self) -> bool:
+        """Whether the end of a machine's greeting is still to come."""
+        final = self._verdict is not None and self._verdict.final
+        return final and self._is_machine and self._greeting.ended is None
+
+    @property
+    def attends(self) -> bool:
+        """Whether any frame may bring something: tones, or a beep, wait for what follows them."""
+        return self._hearing.attends or self._greeting.awaits_beep or bool(self._early_beeps)
+
+    @property
+    def stops_s(self) -> float | None:
+        """From when on it need not listen any more; None while that is not known."""
+        if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:
+            return None
+        since_s = self._verdict.known_s
+        if self.policy.until is Until.END and self._is_machine:
+            if self._greeting.ended is None:
+                return None
+            since_s = self._greeting.ended.known_s
+        return since_s + self.policy.watch_s
 
     @property
     def _is_machine(self) -> bool:
@@ -378,14 +406,7 @@ class Detector:
 
     def _maybe_stop(self, known: int) -> None:
         """Stop listening when nothing more is due."""
-        if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:
-            return
-        since_s = self._verdict.known_s
-        if self.policy.until is Until.END and self._is_machine:
-            if self._greeting.ended is None:
-                return
-            since_s = self._greeting.ended.known_s
-        if known / RATE_HZ >= since_s + self.policy.watch_s:
+        if self.stops_s is not None and known / RATE_HZ >= self.stops_s:
             self._stop_at = known
 
     def _conclude(self) -> None:

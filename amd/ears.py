@@ -5,19 +5,47 @@ A call is in the slot that it was given, each at its own place; what is made of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amd.answer import AnswerTracker
 from amd.audio import Samples
-from amd.callprogress import LASTING
+from amd.cadence import Run, run_of
+from amd.callprogress import LASTING, is_generated
 from amd.framing import Framer, Slots
+from amd.judging import Judge, Told
 from amd.networks import Network
 from amd.spectrum import Floats, SpectrumAnalyser
-from amd.speech import Activity, Judged, SpeechTracker, facts_of
+from amd.speech import TICK_FRAMES, Activity, Judged, SpeechTracker, facts_of
 from amd.tones import Followed, Sounding, Tone, ToneTracker, frames_of
+
+
+class Tick(NamedTuple):
+    """What was made of a tick of one call; the frames themselves only where they are asked for.
+
+    Parameters
+    ----------
+    started, ended : Run or None
+        The run of speech that was found to have started, and ended.
+    started_frame, started_tone_off, started_tone_frame : int
+        A frame about when it started; where the last tone had ended by then, and the frame that told so.
+    last_off : int
+        Where the last speech so far ended.
+    evidence : ndarray of float32, shape (len(amd.evidence.NAMES),)
+    activities : tuple of Activity
+        Its frames.
+    """
+
+    started: Run | None
+    ended: Run | None
+    started_frame: int
+    started_tone_off: int
+    started_tone_frame: int
+    last_off: int
+    evidence: Samples
+    activities: tuple[Activity, ...]
 
 
 class Frame(NamedTuple):
@@ -29,16 +57,18 @@ class Frame(NamedTuple):
     level_db : float
     still, pending : bool
         Whether it belongs to a tone that stands still, or may.
-    begun, off : int
-        First sample, and last one so far, of what may be a tone; -1 where there is none.
+    begun : int
+        First sample of what may be a tone; -1 where there is none.
+    spoken : bool
+        Whether anyone had spoken by then.
+    tone_off, tone_frame : int
+        Where the last tone had ended by then, or had sounded to; and the frame that told so.
     ended : Tone or None
         The tone that was found to have ended.
     lasting : Sounding or None
         The tone that sounds, where it lasts.
-    activities : tuple of Activity
-        The frames of a tick, with its last one.
-    voice_log_odds : float
-        What the verdict's network says of that tick.
+    tick : Tick or None
+        With the last frame of one.
     """
 
     index: int
@@ -46,43 +76,72 @@ class Frame(NamedTuple):
     still: bool
     pending: bool
     begun: int
-    off: int
+    spoken: bool
+    tone_off: int
+    tone_frame: int
     ended: Tone | None
     lasting: Sounding | None
-    activities: tuple[Activity, ...]
-    voice_log_odds: float
+    tick: Tick | None
 
 
 class Batch:
-    """What was made of the frames of some calls."""
+    """What was made of the frames of some calls.
+
+    Parameters
+    ----------
+    slots, index : ndarray of int, shape (n_frames,)
+        Whose frame each is, and which of that call.
+    firsts : ndarray of int, shape (n_calls + 1,)
+        Where the frames of each call begin, and where the last ones end.
+    level_db : ndarray of float32, shape (n_frames,)
+    followed : Followed
+    ticks : Judged
+    told : Told
+    """
 
     def __init__(
-        self,
-        index: Slots,
-        n_frames: Slots,
-        level_db: Floats,
-        followed: Followed,
-        ticks: Judged,
-        voice_log_odds: Floats,
+        self, slots: Slots, index: Slots, firsts: Slots, level_db: Floats, followed: Followed, ticks: Judged, told: Told
     ) -> None:
-        self._firsts = np.concatenate([[0], np.cumsum(n_frames)]).tolist()
-        self._columns = [column.tolist() for column in (index, level_db, *followed[:4])]
-        self._followed = followed
-        self._ticks = ticks
+        self.slots = slots
+        self.index = index
+        self.ticks = ticks
+        self.told = told
+        self.followed = followed
+        self.firsts = firsts
+        self._columns = (index, level_db, followed.still, followed.pending, followed.begun, *told[:3])
         self._tick_of = {row: tick for tick, row in enumerate(ticks.rows.tolist())}
-        self._voice_log_odds = voice_log_odds.tolist()
 
     def of(self, call: int) -> Iterator[Frame]:
         """Frames of one of the calls that were fed, by its place among them."""
-        for row in range(self._firsts[call], self._firsts[call + 1]):
+        first, end = self.firsts[call : call + 2].tolist()
+        rows = zip(*(column[first:end].tolist() for column in self._columns), strict=True)
+        for row, facts in enumerate(rows, first):
             tick = self._tick_of.get(row)
-            yield Frame(
-                *(column[row] for column in self._columns),
-                self._followed.ended.get(row),
-                self._followed.lasting.get(row),
-                () if tick is None else self._ticks.activities(tick),
-                0.0 if tick is None else self._voice_log_odds[tick],
-            )
+            yield self._frame(row, facts, None if tick is None else _tick(self.told, self.ticks, tick))
+
+    def some(self, rows: Sequence[int]) -> Iterator[Frame]:
+        """Some frames, without the activities of their ticks."""
+        for row in rows:
+            tick = self._tick_of.get(row)
+            facts = tuple(column[row].item() for column in self._columns)
+            yield self._frame(row, facts, None if tick is None else _tick(self.told, None, tick))
+
+    def _frame(self, row: int, facts: tuple[Any, ...], tick: Tick | None) -> Frame:
+        return Frame(*facts, self.followed.ended.get(row), self.followed.lasting.get(row), tick)
+
+
+def _tick(told: Told, ticks: Judged | None, at: int, n_frames: int = TICK_FRAMES) -> Tick:
+    on, off, frame, tone_off, tone_frame = told.started[at].tolist()
+    return Tick(
+        started=run_of(on, off),
+        ended=run_of(*told.ended[at].tolist()),
+        started_frame=frame,
+        started_tone_off=tone_off,
+        started_tone_frame=tone_frame,
+        last_off=int(told.last_off[at]),
+        evidence=told.evidence[at],
+        activities=() if ticks is None else ticks.activities(at, n_frames),
+    )
 
 
 class Ears:
@@ -94,6 +153,7 @@ class Ears:
         self._tones = ToneTracker(n_calls, LASTING)
         self._speech = SpeechTracker(n_calls)
         self._answer = AnswerTracker(network, n_calls)
+        self.judge = Judge(n_calls)
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins in its slot."""
@@ -102,6 +162,7 @@ class Ears:
         self._tones.clear(slot)
         self._speech.clear(slot)
         self._answer.clear(slot)
+        self.judge.clear(slot)
 
     def feed(self, samples: Samples, slots: Slots, sizes: Slots) -> Batch:
         """Take the next samples of some calls, one call's after the other's.
@@ -116,17 +177,24 @@ class Ears:
         frames, row_slots, index = self.framer.cut(samples, slots, sizes)
         facts = self._spectrum.feed(frames, row_slots)
         followed = self._tones.feed(frames_of(facts, index), row_slots)
+        generated = np.full((row_slots.size, 2), -1, dtype=np.int64)
+        for row, tone in followed.ended.items():
+            if is_generated(tone):
+                generated[row] = tone.on, tone.off
         ticks = self._speech.feed(facts_of(facts), row_slots)
-        n_frames = self.framer.n_frames_of[slots] - before
-        return Batch(index, n_frames, facts.level_db, followed, ticks, self._answer.feed(ticks))
+        sounding_off = np.where(followed.still, followed.off, -1)
+        log_odds = self._answer.feed(ticks)
+        told = self.judge.feed(row_slots, followed.pending, sounding_off, generated, ticks, log_odds)
+        firsts = np.concatenate([[0], np.cumsum(self.framer.n_frames_of[slots] - before)])
+        return Batch(row_slots, index, firsts, facts.level_db, followed, ticks, told)
 
     def finish_tone(self, slot: int) -> Tone | None:
         """End the tone of a call that is over."""
         return self._tones.finish(int(self.framer.n_frames_of[slot]), slot)
 
-    def finish_tick(self, slot: int) -> tuple[tuple[Activity, ...], float]:
-        """Judge what was heard of a call's last tick: its frames, and the network's log-odds."""
+    def finish_tick(self, slot: int) -> Tick | None:
+        """Judge what was heard of a call's last tick, if there was one."""
         ticks, n_frames = self._speech.end(slot)
         if n_frames == 0:
-            return (), 0.0
-        return ticks.activities(0, n_frames), float(self._answer.feed(ticks)[0])
+            return None
+        return _tick(self.judge.end(slot, ticks, n_frames, self._answer.feed(ticks)), ticks, 0, n_frames)

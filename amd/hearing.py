@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -12,17 +11,15 @@ import numpy as np
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, is_generated
-from amd.evidence import EvidenceTaker
-from amd.ears import Ears, Frame
-from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
+from amd.ears import Ears, Frame, Tick
+from amd.framing import frame_end_sample, frame_known_sample
 from amd.networks import Network
 from amd.speech import Activity
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
-TONE_OFFS_KEPT: Final = 48
-"""A run of speech is known 32 frames after it began at most: its first voice, its lead, and a tick."""
-
+HEARD_KEPT: Final = 4
+"""Of the tones that were recognised, so many may matter to a run of speech that began before the last one."""
 BLOCK_SAMPLES: Final = 32_768
 """What is worked out at once of a long chunk: 256 frames stay in a processor's cache."""
 
@@ -49,6 +46,8 @@ class Moment:
         The run of speech that was found to have started, or ended, with it.
     tones : tuple of Heard
         The tones that were recognised with it.
+    tick : bool
+        Whether evidence is due: speech is known up to this frame.
     judged : tuple of Judged
         The frames that were judged with it: those of a tick, with its last one.
     """
@@ -58,23 +57,8 @@ class Moment:
     started: Run | None
     ended: Run | None
     tones: tuple[Heard, ...]
+    tick: bool
     judged: tuple[Judged, ...]
-
-    @property
-    def tick(self) -> bool:
-        """Whether evidence is due: speech is known up to this frame."""
-        return bool(self.judged)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """What is kept of a frame until it is judged: ``tone_on`` is where a tone began that ended with it."""
-
-    index: int
-    level_db: float
-    tonal: bool
-    pending: bool
-    tone_on: int | None
 
 
 class Hearing:
@@ -85,15 +69,18 @@ class Hearing:
     """
 
     def __init__(self, network: Network, *, ears: Ears | None = None, slot: int = 0) -> None:
-        self.cadence = Cadence()
-        self.tone_off = 0
-        self.n_heard = 0
         self._ears = ears or Ears(network, 1)
         self._slot = slot
+        self.cadence = Cadence(self._ears.judge.memory.cells[slot])
+        self.spoken = False
+        self.tone_off = 0
+        self.last_off = 0
+        self.n_heard = 0
+        self._over = False
+        self._tick: Tick | None = None
         self._progress = CallProgress()
-        self._evidence = EvidenceTaker()
-        self._waiting: list[_Waiting] = []
-        self._tone_offs: deque[int] = deque(maxlen=TONE_OFFS_KEPT)
+        self._waiting: list[tuple[int, float, bool]] = []
+        self._heard_offs: tuple[tuple[int, int], ...] = ()
 
     @property
     def n_samples(self) -> int:
@@ -106,22 +93,30 @@ class Hearing:
         return int(self._ears.framer.n_frames_of[self._slot])
 
     @property
-    def spoken(self) -> bool:
-        """Whether anyone has spoken so far."""
-        return self.cadence.first_on is not None
+    def attends(self) -> bool:
+        """Whether the next frame may bring something by itself: tones wait for what follows them."""
+        return self._progress.waits
 
     def tone_is_near(self, now: int) -> bool:
         """Whether a tone sounds at sample ``now``, or did just before."""
         return self.tone_off > 0 and now - self.tone_off < TONE_PAST_SAMPLES
 
-    def tone_off_by(self, sample: int) -> int:
-        """Where the last tone before a recent sample ended: a vowel of what is said since may sound like one."""
-        n_since = max(0, (frame_end_sample(self.n_heard - 1) - sample) // HOP_SAMPLES)
-        return self._tone_offs[max(0, len(self._tone_offs) - 1 - n_since)]
+    def tone_off_at_start(self) -> int:
+        """Where the last tone ended before the run of speech that has just started: its vowels may sound like one."""
+        tick = self._tick
+        if tick is None:
+            return 0
+        return self._tone_off_by(tick.started_frame, tick.started_tone_off, tick.started_tone_frame)
+
+    def _tone_off_by(self, frame: int, tone_off: int, tone_frame: int) -> int:
+        """Where the last tone had ended by a frame: by the tracker as of ``tone_frame``, or one recognised since."""
+        return max([tone_off, *(off for at, off in self._heard_offs if tone_frame <= at <= frame)])
 
     def evidence(self, now: int) -> Samples:
         """Evidence as of sample ``now``: float32 of shape ``(len(amd.evidence.NAMES),)``."""
-        return self._evidence.vector(now, self.cadence)
+        if self._over or self._tick is None:
+            return self._ears.judge.evidence(self._slot, now)
+        return self._tick.evidence
 
     def feed(self, samples: Samples) -> Iterator[Moment]:
         """Take samples; what each completed frame brought comes out in order, worked out as it is asked for."""
@@ -136,76 +131,65 @@ class Hearing:
 
     def finish(self) -> Moment:
         """End the call: the last frames, the run that was still open, the tones that were or waited for others."""
-        started, ended, judged = self._judge(*self._ears.finish_tick(self._slot))
+        tick = self._ears.finish_tick(self._slot)
+        judged = self._judged(tick)
         tone = self._ears.finish_tone(self._slot)
+        started = None if tick is None else tick.started
+        ended = None if tick is None else tick.ended
         if tone is not None and is_generated(tone):
             ended = self.cadence.retract(self.n_frames - 1, tone.on) or ended
+        self._over, self._tick = True, tick
+        if self.n_frames:
+            self.tone_off = self._tone_off_by(self.n_frames - 1, *self._ears.judge.last_tone(self._slot))
+        self.spoken = self.cadence.first_on is not None
         heard = self._progress.finish(self.n_samples, ended=tone, spoken=self.spoken)
+        ended = self.cadence.close() or ended
+        self.last_off = self.cadence.last_off
         return Moment(
             now=self.n_samples,
             known=self.n_samples,
             started=started,
-            ended=self.cadence.close() or ended,
+            ended=ended,
             tones=tuple(heard),
+            tick=tick is not None,
             judged=judged,
         )
 
     def _step(self, frame: Frame) -> Moment:
         """Take one frame through every floor."""
-        index, ended_tone = frame.index, frame.ended
-        known = frame_known_sample(index)
-        tone_on = None
-        if ended_tone is not None and is_generated(ended_tone):
-            tone_on = ended_tone.on
-            self.tone_off = ended_tone.off
-        if frame.still:
-            self.tone_off = frame.off
-        self._waiting.append(_Waiting(index, frame.level_db, frame.still, frame.pending, tone_on))
-        started, ended_run, judged = self._judge(frame.activities, frame.voice_log_odds)
+        known, tick = frame_known_sample(frame.index), frame.tick
+        self._tick, self.spoken, self.n_heard = tick, frame.spoken, frame.index + 1
+        self.tone_off = self._tone_off_by(frame.index, frame.tone_off, frame.tone_frame)
+        self._waiting.append((frame.index, frame.level_db, frame.still))
+        if tick is not None:
+            self.last_off = tick.last_off
         heard = self._progress.step(
             now=known,
-            ended=ended_tone,
+            ended=frame.ended,
             begun=frame.begun if frame.begun >= 0 else None,
             sounding=frame.lasting,
             pending=frame.pending or frame.still,
             spoken=self.spoken,
         )
-        self.tone_off = max(self.tone_off, *(tone.off for tone in heard)) if heard else self.tone_off
-        self._tone_offs.append(self.tone_off)
-        self.n_heard = index + 1
+        if heard:
+            self.tone_off = max(self.tone_off, *(tone.off for tone in heard))
+            self._heard_offs = (*self._heard_offs[1 - HEARD_KEPT :], (frame.index, self.tone_off))
         return Moment(
-            now=frame_end_sample(index),
+            now=frame_end_sample(frame.index),
             known=known,
-            started=started,
-            ended=ended_run,
+            started=None if tick is None else tick.started,
+            ended=None if tick is None else tick.ended,
             tones=tuple(heard),
-            judged=judged,
+            tick=tick is not None,
+            judged=self._judged(tick),
         )
 
-    def _judge(
-        self, activities: tuple[Activity, ...], voice_log_odds: float
-    ) -> tuple[Run | None, Run | None, tuple[Judged, ...]]:
-        """Follow the frames that are judged now, each with what was known of tones when it was heard.
-
-        A run that starts and is taken back within one tick was never known.
-        """
-        started_run = ended_run = None
-        judged = []
-        if activities:
-            self._evidence.listen(voice_log_odds)
-        for frame, activity in zip(self._waiting[: len(activities)], activities, strict=True):
-            gone = None if frame.tone_on is None else self.cadence.retract(frame.index, frame.tone_on)
-            self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
-            started, ended = self.cadence.step(
-                frame.index, active=activity.active, voiced=activity.voiced, hold=frame.pending
-            )
-            over = gone or ended
-            if over is not None and started_run is not None:
-                started_run = None
-            elif over is not None:
-                ended_run = over
-            started_run = self.cadence.run if started else started_run
-            now = frame_end_sample(frame.index)
-            judged.append(Judged(now=now, level_db=frame.level_db, activity=activity, tonal=frame.tonal))
-        del self._waiting[: len(activities)]
-        return started_run, ended_run, tuple(judged)
+    def _judged(self, tick: Tick | None) -> tuple[Judged, ...]:
+        """The frames of a tick, where they were asked for."""
+        if tick is None:
+            return ()
+        waiting, self._waiting = self._waiting, []
+        return tuple(
+            Judged(now=frame_end_sample(index), level_db=level_db, activity=activity, tonal=tonal)
+            for (index, level_db, tonal), activity in zip(waiting, tick.activities, strict=False)
+        )

@@ -23,8 +23,9 @@ from amd.trees import Trees
 
 SHIPPED: Final = "beep-3.json"
 FORMAT: Final = "amd trees 1"
-ASKED_KEPT: Final = 64
-"""Of one tone it is asked up to three times within one frame: whether it was speech, what it means, how sure."""
+ASKED_KEPT: Final = 1024
+"""Of one tone it is asked up to three times within one frame: whether it was speech, what it means, how sure; of a
+bank's calls the tones that ended in one chunk are asked in turns."""
 STANDS_OUT_MAX_DB: Final = 40.0
 """Silence before or after makes a tone stand out without end; more than this tells no more."""
 

@@ -93,6 +93,10 @@ N_FACTS: Final = len(Frame._fields)
 AT, LEVEL, TONE, CLARITY, PEAK, SECOND, RATIO, NOISE = range(N_FACTS)
 
 
+_RANKED: Final = (TONE, CLARITY, PEAK)
+"""Whose medians are kept."""
+
+
 class RunState(NamedTuple):
     """One run of each of some calls; ``n`` is 0 where there is none. Frames are rows as `Frame` has them."""
 
@@ -111,6 +115,7 @@ class RunState(NamedTuple):
     lead_db: Doubles
     tail_db: Doubles
     middles: Doubles
+    ranks: Doubles
     steady: Flags
     still: Flags
     pending: Flags
@@ -122,8 +127,9 @@ class RunState(NamedTuple):
         frames, before, after, recent = (np.empty((n_calls, n, N_FACTS)) for n in kept)
         counts = (np.zeros(n_calls, dtype=np.intp) for _ in range(8))
         levels_db = (np.full(n_calls, LEVEL_MIN_DB) for _ in range(2))
+        ranks = np.empty((n_calls, len(_RANKED), KEEP_FRAMES))
         flags = (np.zeros(n_calls, dtype=np.bool_) for _ in range(3))
-        return cls(frames, before, after, recent, *counts, *levels_db, np.zeros((n_calls, N_FACTS)), *flags)
+        return cls(frames, before, after, recent, *counts, *levels_db, np.zeros((n_calls, N_FACTS)), ranks, *flags)
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
@@ -288,23 +294,32 @@ def _take(state: RunState, slot: int, frame: Doubles) -> None:
 
 @exact
 def _look(state: RunState, slot: int) -> None:
-    """Work out what the frames that are kept say of the run."""
+    """Work out what the frames that are kept say of the run.
+
+    It is steady if it stood still long enough: two tones that beat wander about one place, a voice leaves it. It is
+    still if it is no voice, as far as can be told while it sounds: pure, and in one place.
+    """
     n_kept = state.n_kept[slot]
-    kept = state.frames[slot, :n_kept]
-    for column in (TONE, CLARITY, PEAK):
-        state.middles[slot, column] = middle(kept[:, column])
-    state.steady[slot] = _is_steady(state, slot)
-    state.still[slot] = _is_still(state, slot)
+    half = n_kept // 2
+    for at, column in enumerate(_RANKED):
+        value, ranks = state.frames[slot, n_kept - 1, column], state.ranks[slot, at]
+        place = n_kept - 1
+        while place > 0 and ranks[place - 1] > value:
+            ranks[place] = ranks[place - 1]
+            place -= 1
+        ranks[place] = value
+        state.middles[slot, column] = ranks[half] if n_kept % 2 else (ranks[half - 1] + ranks[half]) / 2
+    calm = state.n_astray[slot] * DRIFT_EVERY <= n_kept
+    lasts = not calm and _lasts(state, slot)
+    state.steady[slot] = n_kept >= STEADY_FRAMES if calm else lasts
+    still = state.steady[slot] and state.middles[slot, CLARITY] >= STILL_CLARITY_MIN
+    if still and not lasts:
+        n_off = 0
+        for at in range(n_kept):
+            n_off += abs(state.frames[slot, at, PEAK] - state.middles[slot, PEAK]) > DRIFT_MAX_HZ
+        still = n_off * DRIFT_EVERY <= n_kept or (calm and _lasts(state, slot))
+    state.still[slot] = still
     state.pending[slot] = _is_pending(state, slot)
-
-
-@exact
-def _is_steady(state: RunState, slot: int) -> bool:
-    """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
-    n_kept = state.n_kept[slot]
-    if state.n_astray[slot] * DRIFT_EVERY <= n_kept:
-        return n_kept >= STEADY_FRAMES
-    return _lasts(state, slot)
 
 
 @exact
@@ -320,17 +335,6 @@ def _lasts(state: RunState, slot: int) -> bool:
     drift_hz = min(drift_hz, abs(middle(later) - middle(sooner)))
     drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
     return drift_hz <= LASTING_DRIFT_MAX_HZ
-
-
-@exact
-def _is_still(state: RunState, slot: int) -> bool:
-    """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
-    if not state.steady[slot] or state.middles[slot, CLARITY] < STILL_CLARITY_MIN:
-        return False
-    n_kept, n_off = state.n_kept[slot], 0
-    for at in range(n_kept):
-        n_off += abs(state.frames[slot, at, PEAK] - state.middles[slot, PEAK]) > DRIFT_MAX_HZ
-    return n_off * DRIFT_EVERY <= n_kept or _lasts(state, slot)
 
 
 @exact

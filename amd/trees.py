@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +13,21 @@ from amd.compiled import exact
 from amd.errors import ModelError
 
 Floats = npt.NDArray[np.float64]
-Nodes = npt.NDArray[np.int16]
+
+_PACK: Final = 1024
+"""More nodes than a tree has, and measures than are taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Decision trees as tables; arrays of shape ``(n_trees, n_nodes)``.
+    """Decision trees as one table of shape ``(n_trees, n_nodes, 2)``, so that a question is read from one place.
 
-    A node asks whether ``measure`` is at most ``limit`` and goes on at ``yes`` or ``no``; a leaf stays there.
+    A node asks whether a measure is at most its first number, and goes on where the second says: the measure and
+    both ways, packed. A leaf goes on to itself; its first number is its answer.
     """
 
     version: str
-    measure: Nodes
-    limit: Floats
-    yes: Nodes
-    no: Nodes
-    answer: Floats
+    nodes: Floats
     depth: int
     base: float
 
@@ -51,20 +50,19 @@ class Trees:
             table = np.zeros((len(content["trees"]), n_nodes, 5))
             for index, tree in enumerate(content["trees"]):
                 table[index, : len(tree)] = tree
-            measure, yes, no = (table[:, :, column].astype(np.int16) for column in (0, 2, 3))
+            measure, yes, no = (table[:, :, column].astype(np.int64) for column in (0, 2, 3))
             if (
-                measure.max() >= len(measures)
-                or max(yes.max(), no.max()) >= n_nodes
+                measure.max() >= min(len(measures), _PACK)
+                or max(yes.max(), no.max()) >= min(n_nodes, _PACK)
                 or table[:, :, [0, 2, 3]].min() < 0
             ):
                 raise ModelError("the model's trees point outside their tables")
+            is_leaf = (yes == no) & (yes == np.arange(n_nodes))
+            values = np.where(is_leaf, table[:, :, 4], table[:, :, 1])
+            nodes = np.stack([values, (measure * _PACK + yes) * _PACK + no], axis=2)
             return cls(
                 version=str(content["version"]),
-                measure=measure,
-                limit=table[:, :, 1],
-                yes=yes,
-                no=no,
-                answer=table[:, :, 4],
+                nodes=nodes,
                 depth=int(content["depth"]),
                 base=float(content["base"]),
             )
@@ -76,32 +74,22 @@ class Trees:
     def log_odds(self, rows: Floats) -> Floats:
         """Sum of the base and one answer of each tree: ``(n,)`` for rows of shape ``(n, n_measures)``."""
         found = np.empty(rows.shape[0])
-        _walk(rows, self.measure, self.limit, self.yes, self.no, self.answer, self.depth, self.base, found)
+        _walk(rows, self.nodes, self.depth, self.base, found)
         return found
 
 
 @exact
-def _walk(
-    rows: Floats,
-    measure: Nodes,
-    limit: Floats,
-    yes: Nodes,
-    no: Nodes,
-    answer: Floats,
-    depth: int,
-    base: float,
-    found: Floats,
-) -> None:
+def _walk(rows: Floats, nodes: Floats, depth: int, base: float, found: Floats) -> None:
     """Walk all trees a step at a time: what one has to be waited for from memory, others need not."""
-    nodes = np.empty(measure.shape[0], dtype=np.intp)
+    at = np.empty(nodes.shape[0], dtype=np.intp)
     for row in range(rows.shape[0]):
-        nodes[:] = 0
+        at[:] = 0
         for _ in range(depth):
-            for tree in range(nodes.size):
-                node = nodes[tree]
-                asked = rows[row, measure[tree, node]] <= limit[tree, node]
-                nodes[tree] = yes[tree, node] if asked else no[tree, node]
+            for tree in range(at.size):
+                limit, ways = nodes[tree, at[tree], 0], int(nodes[tree, at[tree], 1])
+                asked = rows[row, ways // (_PACK * _PACK)] <= limit
+                at[tree] = ways // _PACK % _PACK if asked else ways % _PACK
         total = 0.0
-        for tree in range(nodes.size):
-            total += answer[tree, nodes[tree]]
+        for tree in range(at.size):
+            total += nodes[tree, at[tree], 0]
         found[row] = base + total

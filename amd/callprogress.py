@@ -134,6 +134,11 @@ class CallProgress:
         """Whether a tone is held whose meaning depends on what follows it."""
         return self._sit.waits or self._ring is not None
 
+    @property
+    def joins_s(self) -> float:
+        """Up to when a tone may begin that goes on with the last one, in seconds."""
+        return self._recent[-1].off / RATE_HZ + JOIN_MAX_S if self._recent else 0.0
+
     def step(
         self,
         *,
@@ -352,6 +357,11 @@ def is_generated(tone: Tone) -> bool:
     if tone.steady and is_pure and is_level and _length_s(tone) >= VOWEL_MAX_S:
         return True
     return beeps.probability(tone) >= GENERATED_PROBABILITY_MIN
+
+
+def may_mean(tone: Tone) -> bool:
+    """Whether a tone may mean anything where none waits for it, and none that it goes on with came before."""
+    return is_generated(tone) or is_key(tone) or sit.may_begin(tone)
 
 
 def _may_join(sooner: Tone, later: Tone) -> bool:

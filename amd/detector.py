@@ -337,6 +337,11 @@ class Detector:
         return self._hearing.attends or self._greeting.awaits_beep or bool(self._early_beeps)
 
     @property
+    def joins_s(self) -> float:
+        """Up to when a tone may begin that goes on with the last one, in seconds."""
+        return self._hearing.joins_s
+
+    @property
     def stops_s(self) -> float | None:
         """From when on it need not listen any more; None while that is not known."""
         if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:

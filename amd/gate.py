@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.audio import RATE_HZ
+from amd.callprogress import may_mean
 from amd.detector import Detector
 from amd.ears import Batch
 from amd.events import Party
@@ -42,12 +43,14 @@ class Gate:
         self.done: Flags = np.zeros(n_calls, dtype=np.bool_)
         self._attends: Flags = np.zeros(n_calls, dtype=np.bool_)
         self._limits: Doubles = np.full((n_calls, len(LIMITS)), NEVER)
+        self._joins: Doubles = np.zeros(n_calls)
         self._model = model
 
     def follow(self, slot: int, call: Detector) -> None:
         """Take how far a call is, after it began and whenever it was looked at."""
         self.done[slot] = call.done
         self._attends[slot] = call.attends
+        self._joins[slot] = call.joins_s * RATE_HZ + 1
         due = _due(call.policy, call)
         self._limits[slot] = [due.get(name, NEVER) - EARLY for name in LIMITS]
 
@@ -56,7 +59,8 @@ class Gate:
         ticks = batch.ticks
         looks = np.zeros(batch.slots.size, dtype=np.bool_)
         looks[ticks.rows] = self._may_be_due(batch)
-        looks[list(batch.followed.ended)] = True
+        for row, tone in batch.followed.ended.items():
+            looks[row] = looks[row] or tone.on <= self._joins[batch.slots[row]] or may_mean(tone)
         looks[list(batch.followed.lasting)] = True
         looks |= self._attends[batch.slots]
         at = np.flatnonzero(looks)

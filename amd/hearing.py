@@ -93,6 +93,11 @@ class Hearing:
         return int(self._ears.framer.n_frames_of[self._slot])
 
     @property
+    def joins_s(self) -> float:
+        """Up to when a tone may begin that goes on with the last one, in seconds."""
+        return self._progress.joins_s
+
+    @property
     def attends(self) -> bool:
         """Whether the next frame may bring something by itself: tones wait for what follows them."""
         return self._progress.waits

@@ -166,12 +166,8 @@ def step(state: RunState, slot: int, frame: Doubles, ended: RunState, at: int) -
             state.still[slot] = state.pending[slot] = False
     if state.n[slot] == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
         _begin(state, slot, frame, n_missed)
-    recent, n = state.recent[slot], state.n_recent[slot]
-    if n == _BEFORE_FRAMES:
-        recent[:-1] = recent[1:].copy()
-        n -= 1
-    recent[n] = frame
-    state.n_recent[slot] = n + 1
+    state.recent[slot, state.n_recent[slot] % _BEFORE_FRAMES] = frame
+    state.n_recent[slot] += 1
     return has_ended
 
 
@@ -188,9 +184,11 @@ def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
         first = one
         sooner -= 1
     n_before = 0
-    for at in range(state.n_recent[slot]):
-        if state.recent[slot, at, AT] < first[AT]:
-            state.before[slot, n_before] = state.recent[slot, at]
+    n_recent = state.n_recent[slot]
+    for at in range(max(0, n_recent - _BEFORE_FRAMES), n_recent):
+        recent = state.recent[slot, at % _BEFORE_FRAMES]
+        if recent[AT] < first[AT]:
+            state.before[slot, n_before] = recent
             n_before += 1
     dual = min(first[RATIO], frame[RATIO]) > SECOND_MIN  # not where another tone still sounds
     leads = n_before > 0 and goes_on(first, state.before[slot, n_before - 1], dual)

@@ -93,6 +93,11 @@ class SitTracker:
         return pieces
 
 
+def may_begin(tone: Tone) -> bool:
+    """Whether a tone may be a SIT's first, or a piece of it."""
+    return tone.clarity >= SIT_CLARITY_MIN and _hz_in(tone, 0) is not None and _begins(tone, spoken=False)
+
+
 def _begins(tone: Tone, *, spoken: bool) -> bool:
     """Whether a tone is as long as a first one; before anyone spoke it may be a piece that noise broke off."""
     return _length_s(tone) <= SIT_TONE_S[1] and _length_s(tone) >= (SIT_TONE_S[0] if spoken else PIECE_MIN_S)

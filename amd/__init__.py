@@ -46,6 +46,7 @@ from amd.events import (
     Weight,
     to_dict,
 )
+
 if TYPE_CHECKING:
     from amd.audio import RATE_HZ, Encoding
     from amd.bank import DetectorBank, SlotEvent

@@ -1,7 +1,7 @@
 """The same detector for thousands of calls in lockstep: a call in a bank gives exactly the events it gives alone.
 
-Calls come and go, each in a slot, at its own place in its audio and with its own encoding and policy. What every
-frame needs is worked out for all calls at once (`amd.ears`); what few frames need is done for the calls they are of.
+Calls come and go, each in a slot, at its own place in its audio, with its own encoding and policy. What every
+frame needs is worked out for all calls at once (`amd.ears`); what few frames need, for the calls they are of.
 """
 
 from __future__ import annotations
@@ -136,11 +136,13 @@ class DetectorBank:
             raise SlotError(f"{len(slots)} slots with {len(chunks)} chunks: each call needs one")
         if len(set(slots)) != len(slots):
             raise SlotError("a slot is named twice: join its chunks")
-        for chunk in chunks:  # before anything is taken
-            if type(chunk) is not bytes and not isinstance(chunk, _BYTES):
-                check_samples(chunk)
-        for slot in slots:
-            self._call(slot)
+        if not self._calls.keys() >= set(slots):
+            for slot in slots:
+                self._call(slot)
+        if set(map(type, chunks)) != {bytes}:
+            for chunk in chunks:  # before anything is taken
+                if not isinstance(chunk, _BYTES):
+                    check_samples(chunk)
         at = np.flatnonzero(~self._gate.done[np.asarray(slots, dtype=np.intp)]).tolist()
         if len(at) < len(slots):
             slots, chunks = [slots[one] for one in at], [chunks[one] for one in at]
@@ -161,14 +163,16 @@ class DetectorBank:
         sizes = np.fromiter(map(len, chunks), dtype=np.intp, count=len(chunks))
         of = np.asarray(slots, dtype=np.intp)
         plain = self._plain[of]
-        is_bytes = np.fromiter((type(chunk) is bytes for chunk in chunks), dtype=np.bool_, count=len(chunks))
-        plain = np.where(is_bytes & (sizes % _SAMPLE_BYTES[plain] == 0), plain, _ALONE)
+        is_whole = sizes % _SAMPLE_BYTES[plain] == 0
+        if set(map(type, chunks)) != {bytes}:
+            is_whole &= np.array([type(chunk) is bytes for chunk in chunks], dtype=np.bool_)
+        plain = np.where(is_whole, plain, _ALONE)
         order = np.argsort(plain, kind="stable")
         parts: list[Samples] = []
         for kind in np.unique(plain).tolist():
             members = np.flatnonzero(plain == kind).tolist()
             if kind != _ALONE:
-                parts.append(decode(b"".join([chunks[at] for at in members]), _ENCODINGS[kind]))
+                parts.append(decode(b"".join([bytes(chunks[at]) for at in members]), _ENCODINGS[kind]))
                 sizes[members] //= _SAMPLE_BYTES[kind]
                 continue
             for at in members:

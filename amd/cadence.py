@@ -211,16 +211,16 @@ def retract(cells: Cells, index: int, since: int) -> tuple[int, int]:
 @exact
 def spoken(cells: Cells) -> bool:
     """Whether anyone has spoken so far."""
-    return cells[FIRST_ON] >= 0
+    return bool(cells[FIRST_ON] >= 0)
 
 
 @exact
 def speech_samples(cells: Cells) -> int:
     """As `Cadence.speech_samples`."""
-    return cells[_CLOSED] + (cells[RUN_OFF] - cells[RUN_ON] if cells[RUN_ON] >= 0 else 0)
+    return int(cells[_CLOSED] + (cells[RUN_OFF] - cells[RUN_ON] if cells[RUN_ON] >= 0 else 0))
 
 
 @exact
 def last_off(cells: Cells) -> int:
     """As `Cadence.last_off`."""
-    return cells[RUN_OFF] if cells[RUN_ON] >= 0 else cells[_LAST_OFF]
+    return int(cells[RUN_OFF] if cells[RUN_ON] >= 0 else cells[_LAST_OFF])

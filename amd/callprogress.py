@@ -232,7 +232,7 @@ class CallProgress:
             tone = _join(self._recent.pop(), tone)
         elif not is_generated(tone):
             return []
-        self._recent = [*self._recent[-(RECENT_TONES - 1) :], tone]
+        self._recent = [*self._recent[-(RECENT_TONES - 1) :], replace(tone, pairs_hz=())]  # half of it, not needed
         misfits = [(misfit, row) for row in PATTERNS for misfit in self._misfits_s(row)]
         pattern = min(misfits, key=lambda found: found[0])[1] if misfits else None
         ring, self._ring = self._ring, None

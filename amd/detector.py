@@ -9,9 +9,6 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
 from amd.callprogress import Heard

@@ -5,7 +5,7 @@ A call is in the slot that it was given, each at its own place; what is made of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +53,8 @@ class Frame(NamedTuple):
 
     Parameters
     ----------
-    index : int
+    at : int
+        Its index in the call.
     level_db : float
     still, pending : bool
         Whether it belongs to a tone that stands still, or may.
@@ -71,7 +72,7 @@ class Frame(NamedTuple):
         With the last frame of one.
     """
 
-    index: int
+    at: int
     level_db: float
     still: bool
     pending: bool
@@ -100,7 +101,14 @@ class Batch:
     """
 
     def __init__(
-        self, slots: Slots, index: Slots, firsts: Slots, level_db: Floats, followed: Followed, ticks: Judged, told: Told
+        self,
+        slots: Slots,
+        index: Slots,
+        firsts: Slots,
+        level_db: Floats,
+        followed: Followed,
+        ticks: Judged,
+        told: Told,
     ) -> None:
         self.slots = slots
         self.index = index
@@ -126,8 +134,8 @@ class Batch:
             facts = tuple(column[row].item() for column in self._columns)
             yield self._frame(row, facts, None if tick is None else _tick(self.told, None, tick))
 
-    def _frame(self, row: int, facts: tuple[Any, ...], tick: Tick | None) -> Frame:
-        return Frame(*facts, self.followed.ended.get(row), self.followed.lasting.get(row), tick)
+    def _frame(self, row: int, facts: Iterable[Any], tick: Tick | None) -> Frame:
+        return Frame._make((*facts, self.followed.ended.get(row), self.followed.lasting.get(row), tick))
 
 
 def _tick(told: Told, ticks: Judged | None, at: int, n_frames: int = TICK_FRAMES) -> Tick:

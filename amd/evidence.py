@@ -39,8 +39,8 @@ _FROM_ANSWER: Final = tuple(NAMES.index(name) for name in ("time_s", "onset_s"))
 
 N_SUMS: Final = 4
 N_ACTIVE, N_VOICED, SNR_DB, VOICE = range(N_SUMS)
-"""What is kept of a call beyond its cadence: frames of speech, and of voice, their level above the floor, summed up,
-and what the network made of the last tick."""
+"""What is kept of a call beyond its cadence: frames of speech and of voice, the sum of their levels above the
+floor, and what the network made of the last tick."""
 
 
 @exact

@@ -42,13 +42,13 @@ class Cut(NamedTuple):
     Parameters
     ----------
     frames : ndarray of float32, shape (n_frames, FRAME_SAMPLES)
-    slots, index : ndarray of int, shape (n_frames,)
+    slots, places : ndarray of int, shape (n_frames,)
         Whose frame each is, and its index in that call.
     """
 
     frames: Samples
     slots: Slots
-    index: Slots
+    places: Slots
 
 
 class Framer:

@@ -18,7 +18,7 @@ from amd.detector import Detector
 from amd.ears import Batch
 from amd.events import Party
 from amd.evidence import NAMES
-from amd.framing import frame_end_sample, frame_known_sample
+from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
 from amd.model import Model
 from amd.policy import Policy
 
@@ -73,13 +73,13 @@ class Gate:
     def _may_be_due(self, batch: Batch) -> Flags:
         """Whether each tick of a batch may bring something."""
         slots, rows, told = batch.ticks.slots, batch.ticks.rows, batch.told
-        index, tone_off = batch.index[rows], told.tone_off[rows]
+        begun, tone_off = batch.index[rows] * HOP_SAMPLES, told.tone_off[rows]
         limit = dict(zip(LIMITS, self._limits[slots].T, strict=True))
-        now = frame_end_sample(index)
+        now = begun + frame_end_sample(0)
         silent_s, time_s = (now - tone_off) / RATE_HZ, now / RATE_HZ
         greeting_s = (now - np.maximum(tone_off, told.last_off)) / RATE_HZ
         found: Flags = (told.started[:, 0] >= 0) | (told.ended[:, 0] >= 0)
-        found |= frame_known_sample(index) / RATE_HZ >= limit["known_s"]
+        found |= (begun + frame_known_sample(0)) / RATE_HZ >= limit["known_s"]
         found |= (greeting_s >= limit["greeting_silent_s"]) | (time_s >= limit["greeting_time_s"])
         found |= ~told.spoken[rows] & ((silent_s >= limit["silent_s"]) | (time_s >= limit["time_s"]))
         p = self._probability(told.evidence)

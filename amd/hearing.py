@@ -107,14 +107,14 @@ class Hearing:
         return self.tone_off > 0 and now - self.tone_off < TONE_PAST_SAMPLES
 
     def tone_off_at_start(self) -> int:
-        """Where the last tone ended before the run of speech that has just started: its vowels may sound like one."""
+        """Where the last tone ended before the run that has just started: its own vowels may sound like one."""
         tick = self._tick
         if tick is None:
             return 0
         return self._tone_off_by(tick.started_frame, tick.started_tone_off, tick.started_tone_frame)
 
     def _tone_off_by(self, frame: int, tone_off: int, tone_frame: int) -> int:
-        """Where the last tone had ended by a frame: by the tracker as of ``tone_frame``, or one recognised since."""
+        """Where the last tone had ended by a frame: the tracker's of ``tone_frame``, or one recognised since."""
         return max([tone_off, *(off for at, off in self._heard_offs if tone_frame <= at <= frame)])
 
     def evidence(self, now: int) -> Samples:
@@ -162,10 +162,10 @@ class Hearing:
 
     def _step(self, frame: Frame) -> Moment:
         """Take one frame through every floor."""
-        known, tick = frame_known_sample(frame.index), frame.tick
-        self._tick, self.spoken, self.n_heard = tick, frame.spoken, frame.index + 1
-        self.tone_off = self._tone_off_by(frame.index, frame.tone_off, frame.tone_frame)
-        self._waiting.append((frame.index, frame.level_db, frame.still))
+        known, tick = frame_known_sample(frame.at), frame.tick
+        self._tick, self.spoken, self.n_heard = tick, frame.spoken, frame.at + 1
+        self.tone_off = self._tone_off_by(frame.at, frame.tone_off, frame.tone_frame)
+        self._waiting.append((frame.at, frame.level_db, frame.still))
         if tick is not None:
             self.last_off = tick.last_off
         heard = self._progress.step(
@@ -178,9 +178,9 @@ class Hearing:
         )
         if heard:
             self.tone_off = max(self.tone_off, *(tone.off for tone in heard))
-            self._heard_offs = (*self._heard_offs[1 - HEARD_KEPT :], (frame.index, self.tone_off))
+            self._heard_offs = (*self._heard_offs[1 - HEARD_KEPT :], (frame.at, self.tone_off))
         return Moment(
-            now=frame_end_sample(frame.index),
+            now=frame_end_sample(frame.at),
             known=known,
             started=None if tick is None else tick.started,
             ended=None if tick is None else tick.ended,

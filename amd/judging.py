@@ -15,7 +15,8 @@ from amd.cadence import RUN_OFF, RUN_ON, Cells, cells_of, clear, last_off, retra
 from amd.compiled import exact
 from amd.evidence import N_ACTIVE, N_SUMS, N_VOICED, NAMES, SNR_DB, TICK_FRAMES, VOICE, Doubles, fill
 from amd.framing import HOP_SAMPLES, Slots, frame_end_sample
-from amd.speech import Flags, Floats, Judged
+from amd.spectrum import Floats
+from amd.speech import Flags, Judged
 
 Places = npt.NDArray[np.int64]
 
@@ -89,7 +90,13 @@ class Judge:
         self.memory.tone_frames[slot] = -1
 
     def feed(
-        self, slots: Slots, pending: Flags, sounding_off: Places, generated: Places, ticks: Judged, log_odds: Floats
+        self,
+        slots: Slots,
+        pending: Flags,
+        sounding_off: Places,
+        generated: Places,
+        ticks: Judged,
+        log_odds: Floats,
     ) -> Told:
         """Take the next frames of some calls.
 
@@ -103,15 +110,16 @@ class Judge:
             What the networks made of the ticks that end with them.
         """
         told = _room_for(slots.size, ticks.slots.size)
-        _follow(self.memory, slots, pending, sounding_off, generated, *_of(ticks), log_odds, *told)
+        _follow(self.memory, slots, pending, sounding_off, generated, *_of(ticks), log_odds, told)
         return told
 
     def end(self, slot: int, ticks: Judged, n_frames: int, log_odds: Floats) -> Told:
         """Take the first frames of a call's last tick."""
         told = _room_for(0, ticks.slots.size)
         for tick in range(ticks.slots.size):
-            active, voiced, snr_db = (column[tick, :n_frames] for column in (ticks.active, ticks.voiced, ticks.snr_db))
-            _tick(self.memory, slot, active, voiced, snr_db, log_odds[tick], tick, *told[3:])
+            active, voiced, snr_db = (ticks.active[tick], ticks.voiced[tick], ticks.snr_db[tick])
+            heard = active[:n_frames], voiced[:n_frames], snr_db[:n_frames]
+            _tick(self.memory, slot, *heard, log_odds[tick], tick, told)
         return told
 
     def last_tone(self, slot: int) -> tuple[int, int]:
@@ -154,13 +162,7 @@ def _follow(
     voiced: Flags,
     snr_db: Floats,
     log_odds: Floats,
-    has_spoken: Flags,
-    tone_off: Places,
-    tone_frame: Places,
-    started: Places,
-    ended: Places,
-    last: Places,
-    evidence: Samples,
+    told: Told,
 ) -> None:
     n_ticks = 0
     for row in range(slots.size):
@@ -173,13 +175,14 @@ def _follow(
         off = sounding_off[row] if sounding_off[row] >= 0 else generated[row, 1]
         memory.tone_offs[slot, now] = off if off >= 0 else memory.tone_offs[slot, sooner]
         memory.tone_frames[slot, now] = n_frames if off >= 0 else memory.tone_frames[slot, sooner]
-        tone_off[row], tone_frame[row] = memory.tone_offs[slot, now], memory.tone_frames[slot, now]
+        told.tone_off[row] = memory.tone_offs[slot, now]
+        told.tone_frame[row] = memory.tone_frames[slot, now]
         memory.n_frames[slot] = n_frames + 1
         if n_ticks < rows.size and rows[n_ticks] == row:
             of = active[n_ticks], voiced[n_ticks], snr_db[n_ticks]
-            _tick(memory, slot, *of, log_odds[n_ticks], n_ticks, started, ended, last, evidence)
+            _tick(memory, slot, *of, log_odds[n_ticks], n_ticks, told)
             n_ticks += 1
-        has_spoken[row] = spoken(memory.cells[slot])
+        told.spoken[row] = spoken(memory.cells[slot])
 
 
 @exact
@@ -191,13 +194,11 @@ def _tick(
     snr_db: Floats,
     log_odds: np.float32,
     tick: int,
-    started: Places,
-    ended: Places,
-    last: Places,
-    evidence: Samples,
+    told: Told,
 ) -> None:
     """Judge the frames of a tick; a run that starts and is taken back within it was never known."""
     cells, sums = memory.cells[slot], memory.sums[slot]
+    started, ended = told.started, told.ended
     n_heard, n = memory.n_frames[slot], active.size
     sums[VOICE] = log_odds
     started[tick] = ended[tick] = -1
@@ -228,5 +229,5 @@ def _tick(
         started[tick, 2] = frame
         started[tick, 3] = memory.tone_offs[slot, frame % TONE_OFFS_KEPT]
         started[tick, 4] = memory.tone_frames[slot, frame % TONE_OFFS_KEPT]
-    last[tick] = last_off(cells)
-    fill(now, cells, sums, evidence[tick])
+    told.last_off[tick] = last_off(cells)
+    fill(now, cells, sums, told.evidence[tick])

@@ -1,6 +1,7 @@
 """Small recurrent networks in numpy: a dense layer, a gated recurrent unit, a dense layer; weights are data.
 
-Its products are taken by `amd.products`: a call's row comes out the same to the last bit whatever calls are beside it.
+Its products are taken by `amd.products`: a call's row comes out the same to the last bit whatever calls are beside
+it.
 """
 
 from __future__ import annotations

@@ -123,13 +123,37 @@ class RunState(NamedTuple):
     @classmethod
     def of(cls, n_calls: int) -> RunState:
         """Set aside what some calls need."""
-        kept = (KEEP_FRAMES, _BEFORE_FRAMES, _AFTER_FRAMES, _BEFORE_FRAMES)
-        frames, before, after, recent = (np.empty((n_calls, n, N_FACTS)) for n in kept)
-        counts = (np.zeros(n_calls, dtype=np.intp) for _ in range(8))
-        levels_db = (np.full(n_calls, LEVEL_MIN_DB) for _ in range(2))
-        ranks = np.empty((n_calls, len(_RANKED), KEEP_FRAMES))
-        flags = (np.zeros(n_calls, dtype=np.bool_) for _ in range(3))
-        return cls(frames, before, after, recent, *counts, *levels_db, np.zeros((n_calls, N_FACTS)), ranks, *flags)
+
+        def room(n_frames: int) -> Doubles:
+            return np.empty((n_calls, n_frames, N_FACTS))
+
+        def count() -> Slots:
+            return np.zeros(n_calls, dtype=np.intp)
+
+        def flag() -> Flags:
+            return np.zeros(n_calls, dtype=np.bool_)
+
+        return cls(
+            frames=room(KEEP_FRAMES),
+            before=room(_BEFORE_FRAMES),
+            after=room(_AFTER_FRAMES),
+            recent=room(_BEFORE_FRAMES),
+            n=count(),
+            n_kept=count(),
+            n_before=count(),
+            n_after=count(),
+            n_recent=count(),
+            n_astray=count(),
+            n_pairs=count(),
+            last=count(),
+            lead_db=np.full(n_calls, LEVEL_MIN_DB),
+            tail_db=np.full(n_calls, LEVEL_MIN_DB),
+            middles=np.zeros((n_calls, N_FACTS)),
+            ranks=np.empty((n_calls, len(_RANKED), KEEP_FRAMES)),
+            steady=flag(),
+            still=flag(),
+            pending=flag(),
+        )
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
@@ -178,7 +202,7 @@ def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
     sooner, first = n_missed, frame
     while sooner > 0:
         one = missed[sooner - 1]
-        goes = one[AT] == first[AT] - 1 and goes_on(one, first, False)
+        goes = one[AT] == first[AT] - 1 and goes_on(one, first, False)  # noqa: FBT003
         if not goes or one[CLARITY] < CLARITY_KEEP or one[TONE] < frame[TONE] - DROP_DB:
             break
         first = one
@@ -219,13 +243,13 @@ def _is_over(state: RunState, slot: int, frame: Doubles) -> bool:
     state.after[slot, state.n_after[slot]] = frame
     state.n_after[slot] += 1
     fell = state.tail_db[slot] < state.middles[slot, TONE] - DROP_DB and since >= CLEAR_FRAMES
-    return fell or since > BRIDGE_FRAMES
+    return bool(fell or since > BRIDGE_FRAMES)
 
 
 @exact
 def _is_dual(state: RunState, slot: int) -> bool:
     """Whether most of its frames have a second peak: then either may be the stronger one."""
-    return state.n_pairs[slot] * 2 >= state.n_kept[slot]
+    return bool(state.n_pairs[slot] * 2 >= state.n_kept[slot])
 
 
 @exact
@@ -247,7 +271,7 @@ def _fits(state: RunState, slot: int, frame: Doubles) -> bool:
         return False
     rise_db = frame[TONE] - state.middles[slot, TONE]
     bursts = rise_db > BURST_DB and frame[CLARITY] - state.middles[slot, CLARITY] > BURST_CLARITY
-    return rise_db >= -DROP_DB and not bursts
+    return bool(rise_db >= -DROP_DB and not bursts)
 
 
 @exact
@@ -294,8 +318,8 @@ def _take(state: RunState, slot: int, frame: Doubles) -> None:
 def _look(state: RunState, slot: int) -> None:
     """Work out what the frames that are kept say of the run.
 
-    It is steady if it stood still long enough: two tones that beat wander about one place, a voice leaves it. It is
-    still if it is no voice, as far as can be told while it sounds: pure, and in one place.
+    It is steady if it stood still long enough: two tones that beat wander about one place, a voice leaves it.
+    It is still if it is no voice, as far as can be told while it sounds: pure, and in one place.
     """
     n_kept = state.n_kept[slot]
     half = n_kept // 2
@@ -332,7 +356,7 @@ def _lasts(state: RunState, slot: int) -> bool:
     drift_hz = abs(later.mean() - sooner.mean())
     drift_hz = min(drift_hz, abs(middle(later) - middle(sooner)))
     drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
-    return drift_hz <= LASTING_DRIFT_MAX_HZ
+    return bool(drift_hz <= LASTING_DRIFT_MAX_HZ)
 
 
 @exact
@@ -347,7 +371,8 @@ def _is_pending(state: RunState, slot: int) -> bool:
     rests = is_pure and recent_hz.max() - recent_hz.min() <= DRIFT_MAX_HZ
     if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
         return bool(state.still[slot])
-    return is_pure or state.n_astray[slot] * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
+    few_astray = state.n_astray[slot] * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
+    return bool(is_pure or few_astray)
 
 
 @exact
@@ -367,14 +392,14 @@ def ascending(values: Doubles) -> Doubles:
 def middle(values: Doubles) -> float:
     """Return the median."""
     found, half = ascending(values), values.size // 2
-    return found[half] if values.size % 2 else (found[half - 1] + found[half]) / 2
+    return float(found[half] if values.size % 2 else (found[half - 1] + found[half]) / 2)
 
 
 @exact
 def _midrange(values: Doubles) -> float:
     """Half way between the highest and the lowest but a tenth of either."""
     found, n_off = ascending(values), values.size // 10
-    return (found[n_off] + found[values.size - 1 - n_off]) / 2
+    return float(found[n_off] + found[values.size - 1 - n_off]) / 2
 
 
 @exact

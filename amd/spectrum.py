@@ -148,7 +148,7 @@ _N_LEVELS: Final = _NOISE + 1
 
 
 class SpectrumAnalyser:
-    """Frames of some calls in, facts out; keeps the powers of their last two frames, and what their noise is like."""
+    """Frames of some calls in, facts out; keeps their last two frames' powers, and what their noise is like."""
 
     def __init__(self, n_calls: int = 1) -> None:
         self._recent: Floats = np.zeros((n_calls, 2, END_BIN - FIRST_BIN), dtype=np.float32)

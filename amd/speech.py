@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.compiled import compiled
+from amd.framing import Slots
 from amd.networks import Network, parse
-from amd.spectrum import MEL_EDGES_BINS, Floats, FrameFacts, Slots
+from amd.spectrum import MEL_EDGES_BINS, Floats, FrameFacts
 
 Flags = npt.NDArray[np.bool_]
 
@@ -213,7 +214,7 @@ class SpeechTracker:
         self._n_frames[slot] = 0
 
     def step(self, facts: Floats) -> tuple[Activity, ...]:
-        """Take the next frame of the first call, shape ``(N_FACTS,)``; return a tick's frames with its last one."""
+        """Take the first call's next frame, shape ``(N_FACTS,)``; return a tick's frames with its last one."""
         judged = self.feed(facts[None], np.zeros(1, dtype=np.intp))
         return judged.activities(0) if judged.slots.size else ()
 

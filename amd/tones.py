@@ -6,7 +6,6 @@ and how far it stands out, by which `amd.beeps` and `amd.callprogress` tell them
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -183,16 +182,21 @@ class ToneTracker:
     def feed(self, frames: Doubles, slots: Slots) -> Followed:
         """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""
         n = frames.shape[0]
-        flags, places = np.empty((2, n), dtype=np.bool_), np.empty((2, n), dtype=np.intp)
-        followed = Followed(*flags, *places, {}, {})
+        followed = Followed(
+            still=np.empty(n, dtype=np.bool_),
+            pending=np.empty(n, dtype=np.bool_),
+            begun=np.empty(n, dtype=np.intp),
+            off=np.empty(n, dtype=np.intp),
+            ended={},
+            lasting={},
+        )
+        places = followed.still, followed.pending, followed.begun, followed.off
         n_most = min(n, TOLD_AT_ONCE) + 1  # a frame may end one run and be told of another
         told_runs = RunState.of(n_most)
         rows, is_ended = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.bool_)
         at = 0
         while at < n:
-            at, n_told = _follow(
-                frames, slots, at, self._state, told_runs, self._lasting, rows, is_ended, *followed[:4]
-            )
+            at, n_told = _follow(frames, slots, at, self._state, told_runs, self._lasting, rows, is_ended, *places)
             for told, row in enumerate(rows[:n_told].tolist()):
                 if is_ended[told]:
                     known = frame_known_sample(int(frames[row, 0]))
@@ -252,13 +256,11 @@ def frames_of(facts: FrameFacts, index: Slots) -> Doubles:
     """Take what is followed of each frame: float64, rows as `amd.runs.Frame` has them."""
     tonal = facts.tonal
     frames = np.empty((index.size, N_FACTS), dtype=np.float64)
-    columns = (
-        (index, facts.level_db, tonal.tone_db, tonal.clarity, tonal.peak_hz, tonal.second_hz),
-        (tonal.pair_share, tonal.noise_db),
-    )
-    for at, column in enumerate(itertools.chain(*columns)):
+    columns = (facts.level_db, tonal.tone_db, tonal.clarity, tonal.peak_hz, tonal.second_hz, tonal.pair_share)
+    frames[:, 0] = index
+    for at, column in enumerate((*columns, tonal.noise_db), 1):
         frames[:, at] = column
-    ratio = frames[:, N_FACTS - 2]
+    ratio = frames[:, RATIO]
     ratio -= tonal.peak_share
     ratio /= np.maximum(tonal.peak_share.astype(np.float64), 1e-6)
     return frames

@@ -44,7 +44,9 @@ def main() -> None:
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
     errors.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
     errors.set_defaults(run=lambda options: gallery.run(options.set, options.out, jobs=options.jobs))
-    scaling = commands.add_parser("scale", help="what a bank costs as calls become more, beside peers, on one core")
+    scaling = commands.add_parser(
+        "scale", help="what a bank costs as calls become more, beside peers, on one core"
+    )
     scaling.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     scaling.add_argument("--plot", type=Path, metavar="FILE", help="draw them (needs matplotlib)")
     scaling.set_defaults(run=lambda options: scale.run(options.out, options.plot))

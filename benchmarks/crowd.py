@@ -44,7 +44,7 @@ class Clocked:
 
 
 def packets(n_calls: int, seconds: float, seed: int = 1) -> list[list[bytes]]:
-    """Return what each turn brings each call; the first turn's packets are cut so that the calls are out of step."""
+    """Return what each turn brings each call; the first turn cuts them so that the calls are out of step."""
     rng = np.random.default_rng(seed)
     audios = [_mulaw(samples_of(path)) for path in sorted(SAMPLES.glob("*.wav"))]
     n_turns = round(seconds * RATE_HZ) // PACKET_SAMPLES
@@ -52,7 +52,7 @@ def packets(n_calls: int, seconds: float, seed: int = 1) -> list[list[bytes]]:
     for call in range(n_calls):
         audio = audios[call % len(audios)]
         at = int(rng.integers(0, len(audio)))
-        turned = audio[at:] + audio * (1 + n_turns * PACKET_SAMPLES // len(audio)) 
+        turned = audio[at:] + audio * (1 + n_turns * PACKET_SAMPLES // len(audio))
         first = int(rng.integers(0, TICK_SAMPLES))
         ends = [first + turn * PACKET_SAMPLES for turn in range(n_turns + 1)]
         calls.append([turned[:first], *(turned[end : end + PACKET_SAMPLES] for end in ends[:-1])])
@@ -76,7 +76,7 @@ def drive(turns: list[list[bytes]], clock: Callable[[], float] = time.process_ti
 
 
 def least(n_rounds: int, run: Callable[[], Clocked]) -> tuple[Times, dict[str, Times]]:
-    """Return the least of some rounds for every turn, and stage of it: what else runs on a machine only ever adds."""
+    """Return the least of some rounds for every turn, and stage of it: what else runs only ever adds."""
     rounds = [run() for _ in range(n_rounds)]
     turns = np.min([found.turns for found in rounds], axis=0)
     stages = {name: np.min([found.stages[name] for found in rounds], axis=0) for name in rounds[0].stages}

@@ -82,4 +82,5 @@ def arrays_of(thing):
     return []
 
 
-MEASURED = [f"amd.{name}" for name in "bank ears framing spectrum whitening tones speech answer judging gate".split()]
+PARTS = ("bank", "ears", "framing", "spectrum", "whitening", "tones", "speech", "answer", "judging", "gate")
+MEASURED = [f"amd.{name}" for name in PARTS]

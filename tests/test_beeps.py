@@ -17,6 +17,7 @@ from amd import beeps
 from amd.beeps import FORMAT, MEASURES, SHIPPED, STANDS_OUT_MAX_DB, parse, shipped
 from amd.errors import ModelError
 from amd.models import checksum
+from amd.trees import _PACK
 
 SPREAD, CLARITY = list(MEASURES).index("spread_db"), list(MEASURES).index("clarity")
 STUMP = [[SPREAD, 1.0, 1, 2, 0.0], [0, 0.0, 1, 1, 2.0], [0, 0.0, 2, 2, -3.0]]
@@ -163,16 +164,17 @@ def test_the_shipped_trees_are_read_once_and_are_what_their_file_says():
     trees = shipped()
     assert trees is shipped()
     assert f"{trees.version}.json" == SHIPPED
-    assert trees.measure.shape == trees.limit.shape == trees.yes.shape == trees.no.shape == trees.answer.shape
-    assert len(json.loads(shipped_text())["trees"]) == trees.measure.shape[0]
+    assert len(json.loads(shipped_text())["trees"]) == trees.nodes.shape[0]
 
 
 def test_every_path_of_the_shipped_trees_ends_in_a_leaf():
     trees = shipped()
-    nodes = {(tree, 0) for tree in range(trees.measure.shape[0])}
+    ways = trees.nodes[:, :, 1].astype(np.int64)
+    yes, no = ways // _PACK % _PACK, ways % _PACK
+    nodes = {(tree, 0) for tree in range(ways.shape[0])}
     for _ in range(trees.depth):
-        nodes = {(tree, int(turn[tree, node])) for tree, node in nodes for turn in (trees.yes, trees.no)}
-    assert all(trees.yes[at] == at[1] and trees.no[at] == at[1] for at in nodes)
+        nodes = {(tree, int(turn[tree, node])) for tree, node in nodes for turn in (yes, no)}
+    assert all(yes[at] == at[1] and no[at] == at[1] for at in nodes)
 
 
 def test_every_measurement_is_taken_of_the_tone_and_is_a_number():

@@ -12,12 +12,14 @@ import statistics
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from amd import beeps, sit
 from amd.audio import RATE_HZ
 from amd.events import SubState, ToneKind
 from amd.national import PATTERNS, Pattern
 from amd.sit import SitTracker
-from amd.tones import Sounding, Tone
+from amd.tones import Ended, Flags, Sounding, Tone
 
 BEEP_MIN_S: Final = 0.055
 BEEP_MAX_S: Final = 1.6
@@ -359,9 +361,25 @@ def is_generated(tone: Tone) -> bool:
     return beeps.probability(tone) >= GENERATED_PROBABILITY_MIN
 
 
-def may_mean(tone: Tone) -> bool:
-    """Whether a tone may mean anything where none waits for it, and none that it goes on with came before."""
-    return is_generated(tone) or is_key(tone) or sit.may_begin(tone)
+def are_generated(ended: Ended) -> Flags:
+    """The same of each of some tones."""
+    length_s = (ended.column("off") - ended.column("on")) / RATE_HZ
+    held = (ended.column("steady") > 0) & (length_s >= VOWEL_MAX_S) & (ended.column("clarity") >= HELD_CLARITY_MIN)
+    held &= ended.column("wander_max_hz") <= HELD_DRIFT_MAX_HZ
+    held &= np.abs(ended.column("sweep_hz_s")) * length_s <= HELD_DRIFT_MAX_HZ
+    found: Flags = held | (np.array(beeps.shipped().probabilities(ended)) >= GENERATED_PROBABILITY_MIN)
+    return found
+
+
+def may_mean(ended: Ended, generated: Flags) -> Flags:
+    """Whether each of some tones may mean anything where none waits for it, and it goes on with none before it."""
+    length_s, clarity = (ended.column("off") - ended.column("on")) / RATE_HZ, ended.column("clarity")
+    stands_out_db = np.minimum(ended.column("rise_near_db"), ended.column("fall_near_db"))
+    found = (clarity >= min(DTMF_CLARITY_MIN, DTMF_LONE_CLARITY_MIN)) & (stands_out_db >= DTMF_RISE_MIN_DB)
+    found &= length_s >= DTMF_MIN_S
+    for at in np.flatnonzero(found & ~generated).tolist():
+        found[at] = is_key(ended.tone(at))
+    return found | generated | sit.may_begin(ended)
 
 
 def _may_join(sooner: Tone, later: Tone) -> bool:

@@ -13,9 +13,9 @@ import numpy as np
 from amd.answer import AnswerTracker
 from amd.audio import Samples
 from amd.cadence import Run, run_of
-from amd.callprogress import LASTING, is_generated
+from amd.callprogress import LASTING, are_generated
 from amd.framing import Framer, Slots
-from amd.judging import Judge, Told
+from amd.judging import Judge, Places, Told
 from amd.networks import Network
 from amd.spectrum import Floats, SpectrumAnalyser
 from amd.speech import TICK_FRAMES, Activity, Judged, SpeechTracker, facts_of
@@ -96,6 +96,8 @@ class Batch:
         Where the frames of each call begin, and where the last ones end.
     level_db : ndarray of float32, shape (n_frames,)
     followed : Followed
+    generated : ndarray of int64, shape (n_frames, 2)
+        The tone that ended with a frame and is no voice, else -1.
     ticks : Judged
     told : Told
     """
@@ -107,6 +109,7 @@ class Batch:
         firsts: Slots,
         level_db: Floats,
         followed: Followed,
+        generated: Places,
         ticks: Judged,
         told: Told,
     ) -> None:
@@ -114,6 +117,7 @@ class Batch:
         self.index = index
         self.ticks = ticks
         self.told = told
+        self.generated = generated
         self.followed = followed
         self.firsts = firsts
         self._columns = (index, level_db, followed.still, followed.pending, followed.begun, *told[:3])
@@ -135,7 +139,7 @@ class Batch:
             yield self._frame(row, facts, None if tick is None else _tick(self.told, None, tick))
 
     def _frame(self, row: int, facts: Iterable[Any], tick: Tick | None) -> Frame:
-        return Frame._make((*facts, self.followed.ended.get(row), self.followed.lasting.get(row), tick))
+        return Frame._make((*facts, self.followed.ended.of(row), self.followed.lasting.get(row), tick))
 
 
 def _tick(told: Told, ticks: Judged | None, at: int, n_frames: int = TICK_FRAMES) -> Tick:
@@ -186,15 +190,16 @@ class Ears:
         facts = self._spectrum.feed(frames, row_slots)
         followed = self._tones.feed(frames_of(facts, index), row_slots)
         generated = np.full((row_slots.size, 2), -1, dtype=np.int64)
-        for row, tone in followed.ended.items():
-            if is_generated(tone):
-                generated[row] = tone.on, tone.off
+        ended = followed.ended
+        if ended.rows.size:
+            is_tone = are_generated(ended)
+            generated[ended.rows[is_tone]] = ended.values[is_tone, :2]
         ticks = self._speech.feed(facts_of(facts), row_slots)
         sounding_off = np.where(followed.still, followed.off, -1)
         log_odds = self._answer.feed(ticks)
         told = self.judge.feed(row_slots, followed.pending, sounding_off, generated, ticks, log_odds)
         firsts = np.concatenate([[0], np.cumsum(self.framer.n_frames_of[slots] - before)])
-        return Batch(row_slots, index, firsts, facts.level_db, followed, ticks, told)
+        return Batch(row_slots, index, firsts, facts.level_db, followed, generated, ticks, told)
 
     def finish_tone(self, slot: int) -> Tone | None:
         """End the tone of a call that is over."""

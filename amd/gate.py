@@ -59,8 +59,10 @@ class Gate:
         ticks = batch.ticks
         looks = np.zeros(batch.slots.size, dtype=np.bool_)
         looks[ticks.rows] = self._may_be_due(batch)
-        for row, tone in batch.followed.ended.items():
-            looks[row] = looks[row] or tone.on <= self._joins[batch.slots[row]] or may_mean(tone)
+        ended = batch.followed.ended
+        if ended.rows.size:
+            joins = ended.column("on") <= self._joins[batch.slots[ended.rows]]
+            looks[ended.rows] |= joins | may_mean(ended, batch.generated[ended.rows, 0] >= 0)
         looks[list(batch.followed.lasting)] = True
         looks |= self._attends[batch.slots]
         at = np.flatnonzero(looks)

@@ -5,14 +5,17 @@ Compiled, since every vowel that is held for 50 ms is measured, two in a second 
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from amd.audio import RATE_HZ
 from amd.compiled import exact
 from amd.edges import EDGE_MIN_DB, covered_samples, edge
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES
+from amd.past import add, alone_s, n_notes
 from amd.runs import (
     AT,
     CLARITY,
@@ -29,7 +32,6 @@ from amd.runs import (
     SECOND_MIN,
     TONE,
     Doubles,
-    RunState,
     ascending,
     middle,
 )
@@ -41,53 +43,78 @@ EDGE_MARGIN_SAMPLES: Final = 8
 """How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
 PAIR_WANDER_MAX_HZ: Final = 12.0
 """Both tones of a pair stay in place, at the median; a vowel's second harmonic does not."""
+SECOND_LEAST: Final = 1e-6
+"""60 dB below the first peak there is none."""
 DEVIATION: Final = 1.4826
 """The median distance from the median of what is normally distributed, to its standard deviation."""
 
 MEASURED: Final = (
-    *("on", "off", "low_hz", "high_hz", "n_frames", "clarity", "clarity_min", "spread_db", "sweep_hz"),
-    *("wander_hz", "wander_max_hz", "second", "second_wander_hz", "attack_frames", "release_frames", "gaps"),
-    *("rise_db", "fall_db", "rise_near_db", "fall_near_db", "share_db", "noise_db"),
+    *("on", "off", "low_hz", "high_hz", "steady", "n_frames", "level_db", "clarity", "clarity_min", "spread_db"),
+    *("sweep_hz_s", "wander_hz", "wander_max_hz", "second_db", "second_wander_hz", "attack_frames"),
+    *("release_frames", "gaps", "rise_db", "fall_db", "rise_near_db", "fall_near_db", "share_db"),
+    *("over_noise_db", "alone_s", "n_notes", "known"),
 )
-"""What `measured` finds, in order; ``low_hz`` is the frequency of one tone, and ``high_hz`` is 0 then."""
+"""What `measure` finds, in order; ``low_hz`` is the frequency of one tone, and ``high_hz`` is 0 then."""
+N_MEASURED: Final = len(MEASURED)
+PAIR_RATIO_MIN: Final = 0.05
+"""13 dB: ITU-T Q.24 allows the tones of a key 8 dB of twist, and noise and a codec add to it."""
+PAIRS_KEPT: Final = 12
+"""As many frames as the longest key of 200 ms has."""
 
 
 @exact
-def edges(state: RunState, slot: int) -> tuple[int, int]:
+def edges(run: Any) -> tuple[int, int]:
     """Where a run begins and ends, from the frames that it covers in part.
 
     What led to it, far weaker, is no part of it: a voice that fades, noise that a codec made tonal.
     """
-    n_kept, level_db = state.n_kept[slot], state.middles[slot, TONE]
-    frames = state.frames[slot, :n_kept]
+    n_kept, level_db = run.n_kept, run.middles[TONE]
+    frames = run.frames[:n_kept]
     n_led = 0
     while n_led < n_kept and frames[n_led, TONE] < level_db - DROP_DB:
         n_led += 1
     levels_db, places = np.empty(3), np.empty(3, dtype=np.intp)
     n = 0
     for at in range(n_led - 1, min(n_led + 2, n_kept)):
-        levels_db[n] = state.lead_db[slot] if at < 0 else frames[at, TONE]
+        levels_db[n] = run.lead_db if at < 0 else frames[at, TONE]
         places[n] = int(frames[0, AT]) - 1 if at < 0 else int(frames[at, AT])
         n += 1
     best = edge(levels_db[:n], level_db)
     on = _end(places[best]) - covered_samples(levels_db[best], level_db)
-    levels_db[0], places[0], n = state.tail_db[slot], state.last[slot] + 1, 1
-    if state.n[slot] == n_kept:
+    levels_db[0], places[0], n = run.tail_db, run.last + 1, 1
+    if run.n == n_kept:
         for at in range(n_kept - 1, max(-1, n_kept - 3), -1):
             levels_db[n], places[n] = frames[at, TONE], int(frames[at, AT])
             n += 1
     else:
-        levels_db[1], places[1], n = level_db, state.last[slot], 2
+        levels_db[1], places[1], n = level_db, run.last, 2
     best = edge(levels_db[:n], level_db)
     return max(0, on), _start(places[best]) + covered_samples(levels_db[best], level_db)
 
 
 @exact
-def measured(state: RunState, slot: int, known: int) -> Doubles:
-    """Measure a run, of which ``known`` samples had been heard when it was over; see `MEASURED`."""
-    n_kept, level_db = state.n_kept[slot], state.middles[slot, TONE]
-    frames = state.frames[slot, :n_kept]
-    on, off = edges(state, slot)
+def measure(run: Any, past: Any, known: int, found: Doubles, pairs_hz: Doubles) -> int:
+    """Measure a run, of which ``known`` samples had been heard when it was over, and keep it in the past.
+
+    Parameters
+    ----------
+    run, past : record
+        As `amd.runs.RUN` and `amd.past.PAST` have them.
+    known : int
+    found : ndarray of float64, shape (N_MEASURED,)
+        Is filled with what `MEASURED` names.
+    pairs_hz : ndarray of float64, shape (PAIRS_KEPT, 2)
+        Is filled with the two peaks of its first whole frames, in rising order; the second is 0 where there is but
+        one.
+
+    Returns
+    -------
+    int
+        How many pairs there are.
+    """
+    level_db = run.middles[TONE]
+    frames = run.frames[: run.n_kept]
+    on, off = edges(run)
     off = max(on + 1, min(known, off))
     core = frames[core_of(frames, level_db, on, off)]
     lows, highs = np.minimum(core[:, PEAK], core[:, SECOND]), np.maximum(core[:, PEAK], core[:, SECOND])
@@ -97,46 +124,39 @@ def measured(state: RunState, slot: int, known: int) -> Doubles:
     sweep_hz = _slope(core[:, AT], hz)
     rests_hz = hz - sweep_hz * core[:, AT]
     rests_hz = rests_hz - middle(rests_hz)
-    rise_db, rise_near_db = _before(state, slot, on)
-    loudest_db, quietest_db, n_after = LEVEL_MIN_DB, np.inf, 0
-    for at in range(state.n_after[slot]):
-        if _start(int(state.after[slot, at, AT])) >= off - EDGE_MARGIN_SAMPLES:
-            db = state.after[slot, at, LEVEL]
-            loudest_db = db if n_after == 0 else max(loudest_db, db)
-            quietest_db, n_after = min(quietest_db, db), n_after + 1
-    n_tail = n_kept if state.n[slot] == n_kept else 0
-    return np.array(
-        [
-            on,
-            off,
-            middle(lows) if is_pair else middle(hz),
-            middle(highs) if is_pair else 0.0,
-            core.shape[0],
-            middle(core[:, CLARITY]),
-            core[:, CLARITY].min(),
-            np.sqrt(((core[:, TONE] - core[:, TONE].mean()) ** 2).mean()),
-            sweep_hz,
-            _deviation(rests_hz),
-            np.sqrt((rests_hz**2).mean()),
-            second,
-            _deviation(highs) if is_pair else 0.0,
-            _n_partial(state.lead_db[slot], frames[:, TONE], level_db),
-            _n_partial(state.tail_db[slot], frames[n_kept - n_tail :, TONE][::-1], level_db),
-            1 - n_kept / (frames[-1, AT] - frames[0, AT] + 1),
-            level_db - rise_db,
-            level_db - loudest_db,
-            level_db - rise_near_db,
-            level_db - (quietest_db if n_after else LEVEL_MIN_DB),
-            middle(core[:, TONE] - core[:, LEVEL]),
-            middle(core[:, NOISE]),
-        ]
-    )
+    n_tail = run.n_kept if run.n == run.n_kept else 0
+    found[0], found[1] = on, off
+    found[2] = middle(lows) if is_pair else middle(hz)
+    found[3] = middle(highs) if is_pair else 0.0
+    found[4], found[5], found[6] = run.steady, core.shape[0], level_db
+    found[7], found[8] = middle(core[:, CLARITY]), core[:, CLARITY].min()
+    found[9] = np.sqrt(((core[:, TONE] - core[:, TONE].mean()) ** 2).mean())
+    found[10] = sweep_hz * RATE_HZ / HOP_SAMPLES
+    found[11], found[12] = _deviation(rests_hz), np.sqrt((rests_hz**2).mean())
+    found[13] = 10 * math.log10(max(second, SECOND_LEAST))
+    found[14] = _deviation(highs) if is_pair else 0.0
+    found[15] = _n_partial(run.lead_db, frames[:, TONE], level_db)
+    found[16] = _n_partial(run.tail_db, frames[run.n_kept - n_tail :, TONE][::-1], level_db)
+    found[17] = 1 - run.n_kept / (frames[-1, AT] - frames[0, AT] + 1)
+    before_db, near_db = _before(run, on)
+    after_db, quietest_db = _after(run, off)
+    found[18], found[19] = level_db - before_db, level_db - after_db
+    found[20], found[21] = level_db - near_db, level_db - quietest_db
+    found[22] = middle(core[:, TONE] - core[:, LEVEL])
+    found[23] = level_db - middle(core[:, NOISE])
+    found[24], found[25], found[26] = alone_s(past, on, level_db), n_notes(past, on, level_db), known
+    add(past, on, off, level_db, found[7], run.steady)
+    n_pairs: int = min(core.shape[0], PAIRS_KEPT)
+    for at in range(n_pairs):
+        pairs_hz[at, 0] = lows[at]
+        pairs_hz[at, 1] = highs[at] if core[at, RATIO] >= PAIR_RATIO_MIN else 0.0
+    return n_pairs
 
 
 @exact
-def deviation_db(state: RunState, slot: int) -> float:
+def deviation_db(run: Any) -> float:
     """How far a run's level is from its median, as a standard deviation."""
-    return _deviation(state.frames[slot, : state.n_kept[slot], TONE])
+    return _deviation(run.frames[: run.n_kept, TONE])
 
 
 @exact
@@ -158,13 +178,13 @@ def core_of(frames: Doubles, level_db: float, on: int, off: int) -> npt.NDArray[
 
 
 @exact
-def _before(state: RunState, slot: int, on: int) -> tuple[float, float]:
+def _before(run: Any, on: int) -> tuple[float, float]:
     """Levels before a tone: of the loudest of the last frames, and of the last one."""
-    n_before, n_kept = state.n_before[slot], state.n_kept[slot]
+    n_before, n_kept = run.n_before, run.n_kept
     loudest_db, nearest_db = LEVEL_MIN_DB, LEVEL_MIN_DB
     n_found = 0
     for at in range(n_before + n_kept - 1, -1, -1):
-        frame = state.before[slot, at] if at < n_before else state.frames[slot, at - n_before]
+        frame = run.before[at] if at < n_before else run.frames[at - n_before]
         if _end(int(frame[AT])) > on + EDGE_MARGIN_SAMPLES:
             continue
         if n_found == 0:
@@ -173,6 +193,19 @@ def _before(state: RunState, slot: int, on: int) -> tuple[float, float]:
             loudest_db = max(loudest_db, frame[LEVEL])
         n_found += 1
     return loudest_db, nearest_db
+
+
+@exact
+def _after(run: Any, off: int) -> tuple[float, float]:
+    """Levels after a tone: of the loudest of the frames known, and of the quietest one."""
+    loudest_db, quietest_db, n_after = LEVEL_MIN_DB, LEVEL_MIN_DB, 0
+    for at in range(run.n_after):
+        if _start(int(run.after[at, AT])) >= off - EDGE_MARGIN_SAMPLES:
+            db = run.after[at, LEVEL]
+            loudest_db = db if n_after == 0 else max(loudest_db, db)
+            quietest_db = db if n_after == 0 else min(quietest_db, db)
+            n_after += 1
+    return loudest_db, quietest_db
 
 
 @exact

@@ -6,17 +6,16 @@ need, their measurement once they have ended, is `amd.tones`.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from amd.compiled import exact
-from amd.framing import Slots
 from amd.spectrum import LEVEL_MIN_DB
 
 Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
+Runs = npt.NDArray[np.void]
 
 CLARITY_START: Final = 0.55
 CLARITY_KEEP: Final = 0.45
@@ -97,108 +96,65 @@ _RANKED: Final = (TONE, CLARITY, PEAK)
 """Whose medians are kept."""
 
 
-class RunState(NamedTuple):
-    """One run of each of some calls; ``n`` is 0 where there is none. Frames are rows as `Frame` has them."""
+RUN: Final = np.dtype(
+    [
+        *(
+            (name, np.int64)
+            for name in ("n", "n_kept", "n_before", "n_after", "n_recent", "n_astray", "n_pairs", "last")
+        ),
+        *((name, np.bool_) for name in ("steady", "still", "pending")),
+        ("lead_db", np.float64),
+        ("tail_db", np.float64),
+        ("middles", np.float64, N_FACTS),
+        ("recent", np.float64, (_BEFORE_FRAMES, N_FACTS)),
+        ("after", np.float64, (_AFTER_FRAMES, N_FACTS)),
+        ("before", np.float64, (_BEFORE_FRAMES, N_FACTS)),
+        ("frames", np.float64, (KEEP_FRAMES, N_FACTS)),
+        ("ranks", np.float64, (len(_RANKED), KEEP_FRAMES)),
+    ],
+    align=True,
+)
+"""One run of a call; ``n`` is 0 where there is none. Frames are rows as `Frame` has them. What is of one call lies
+together in memory, and is handed to a compiled function as one address."""
 
-    frames: Doubles
-    before: Doubles
-    after: Doubles
-    recent: Doubles
-    n: Slots
-    n_kept: Slots
-    n_before: Slots
-    n_after: Slots
-    n_recent: Slots
-    n_astray: Slots
-    n_pairs: Slots
-    last: Slots
-    lead_db: Doubles
-    tail_db: Doubles
-    middles: Doubles
-    ranks: Doubles
-    steady: Flags
-    still: Flags
-    pending: Flags
 
-    @classmethod
-    def of(cls, n_calls: int) -> RunState:
-        """Set aside what some calls need."""
+def runs_of(n_calls: int) -> Runs:
+    """Set aside what some calls need: a record `RUN` a call."""
+    return np.zeros(n_calls, dtype=RUN)
 
-        def room(n_frames: int) -> Doubles:
-            return np.empty((n_calls, n_frames, N_FACTS))
 
-        def count() -> Slots:
-            return np.zeros(n_calls, dtype=np.intp)
-
-        def flag() -> Flags:
-            return np.zeros(n_calls, dtype=np.bool_)
-
-        return cls(
-            frames=room(KEEP_FRAMES),
-            before=room(_BEFORE_FRAMES),
-            after=room(_AFTER_FRAMES),
-            recent=room(_BEFORE_FRAMES),
-            n=count(),
-            n_kept=count(),
-            n_before=count(),
-            n_after=count(),
-            n_recent=count(),
-            n_astray=count(),
-            n_pairs=count(),
-            last=count(),
-            lead_db=np.full(n_calls, LEVEL_MIN_DB),
-            tail_db=np.full(n_calls, LEVEL_MIN_DB),
-            middles=np.zeros((n_calls, N_FACTS)),
-            ranks=np.empty((n_calls, len(_RANKED), KEEP_FRAMES)),
-            steady=flag(),
-            still=flag(),
-            pending=flag(),
-        )
-
-    def clear(self, slot: int) -> None:
-        """Forget a call: another one begins."""
-        self.n[slot] = self.n_recent[slot] = 0
-        self.still[slot] = self.pending[slot] = False
+def clear(runs: Runs, slot: int) -> None:
+    """Forget a call: another one begins."""
+    runs["n"][slot] = runs["n_recent"][slot] = 0
+    runs["still"][slot] = runs["pending"][slot] = False
 
 
 @exact
-def copy_run(state: RunState, slot: int, to: RunState, at: int) -> None:
-    """Copy a call's run."""
-    to.frames[at] = state.frames[slot]
-    to.before[at] = state.before[slot]
-    to.after[at] = state.after[slot]
-    to.n[at], to.n_kept[at] = state.n[slot], state.n_kept[slot]
-    to.n_before[at], to.n_after[at] = state.n_before[slot], state.n_after[slot]
-    to.last[at], to.lead_db[at], to.tail_db[at] = state.last[slot], state.lead_db[slot], state.tail_db[slot]
-    to.steady[at], to.middles[at] = state.steady[slot], state.middles[slot]
-
-
-@exact
-def step(state: RunState, slot: int, frame: Doubles, ended: RunState, at: int) -> bool:
+def step(run: Any, frame: Doubles, ended: Runs, at: int) -> bool:
     """Take the next frame of a call; whether its run has ended with it, which then is in ``ended`` at ``at``."""
     has_ended, n_missed = False, 0
-    if state.n[slot] > 0:
-        if _fits(state, slot, frame):
-            _take(state, slot, frame)
-            state.n_after[slot] = 0
-        elif _is_over(state, slot, frame):
-            if state.n[slot] >= LEAST_FRAMES:
-                copy_run(state, slot, ended, at)
+    if run.n > 0:
+        if _fits(run, frame):
+            _take(run, frame)
+            run.n_after = 0
+        elif _is_over(run, frame):
+            if run.n >= LEAST_FRAMES:
+                ended[at] = run
                 has_ended = True
-            n_missed = max(0, state.n_after[slot] - 1)
-            state.n[slot] = 0
-            state.still[slot] = state.pending[slot] = False
-    if state.n[slot] == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
-        _begin(state, slot, frame, n_missed)
-    state.recent[slot, state.n_recent[slot] % _BEFORE_FRAMES] = frame
-    state.n_recent[slot] += 1
+            n_missed = max(0, run.n_after - 1)
+            run.n = 0
+            run.still = run.pending = False
+    if run.n == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
+        _begin(run, frame, n_missed)
+    run.recent[run.n_recent % _BEFORE_FRAMES] = frame
+    run.n_recent += 1
     return has_ended
 
 
 @exact
-def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
+def _begin(run: Any, frame: Doubles, n_missed: int) -> None:
     """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
-    missed = state.after[slot].copy()
+    missed = run.after.copy()
     sooner, first = n_missed, frame
     while sooner > 0:
         one = missed[sooner - 1]
@@ -208,79 +164,79 @@ def _begin(state: RunState, slot: int, frame: Doubles, n_missed: int) -> None:
         first = one
         sooner -= 1
     n_before = 0
-    n_recent = state.n_recent[slot]
+    n_recent = run.n_recent
     for at in range(max(0, n_recent - _BEFORE_FRAMES), n_recent):
-        recent = state.recent[slot, at % _BEFORE_FRAMES]
+        recent = run.recent[at % _BEFORE_FRAMES]
         if recent[AT] < first[AT]:
-            state.before[slot, n_before] = recent
+            run.before[n_before] = recent
             n_before += 1
     dual = min(first[RATIO], frame[RATIO]) > SECOND_MIN  # not where another tone still sounds
-    leads = n_before > 0 and goes_on(first, state.before[slot, n_before - 1], dual)
-    state.lead_db[slot] = state.before[slot, n_before - 1, TONE] if leads else LEVEL_MIN_DB
-    state.tail_db[slot] = LEVEL_MIN_DB
-    state.n_before[slot], state.n_after[slot], state.n_astray[slot] = n_before, 0, 0
-    state.frames[slot, 0] = first
-    state.n[slot] = state.n_kept[slot] = 1
-    state.n_pairs[slot] = 1 if dual else 0
-    state.last[slot] = int(first[AT])
-    _look(state, slot)
+    leads = n_before > 0 and goes_on(first, run.before[n_before - 1], dual)
+    run.lead_db = run.before[n_before - 1, TONE] if leads else LEVEL_MIN_DB
+    run.tail_db = LEVEL_MIN_DB
+    run.n_before, run.n_after, run.n_astray = n_before, 0, 0
+    run.frames[0] = first
+    run.n = run.n_kept = 1
+    run.n_pairs = 1 if dual else 0
+    run.last = int(first[AT])
+    _look(run)
     for at in range(sooner + 1, n_missed):
-        _take(state, slot, missed[at])
+        _take(run, missed[at])
     if sooner < n_missed:
-        _take(state, slot, frame)
+        _take(run, frame)
 
 
 @exact
-def _is_over(state: RunState, slot: int, frame: Doubles) -> bool:
+def _is_over(run: Any, frame: Doubles) -> bool:
     """Look at a frame that does not go on with the run: is the run over?"""
-    if state.n[slot] == 1:  # one frame is no tone: what comes now may be
-        state.n_after[slot] = 0
+    if run.n == 1:  # one frame is no tone: what comes now may be
+        run.n_after = 0
         return True
-    since = int(frame[AT]) - state.last[slot]
+    since = int(frame[AT]) - run.last
     if since == 1:
-        is_tail = goes_on(state.frames[slot, state.n_kept[slot] - 1], frame, _is_dual(state, slot))
-        state.tail_db[slot] = frame[TONE] if is_tail else LEVEL_MIN_DB
-    state.after[slot, state.n_after[slot]] = frame
-    state.n_after[slot] += 1
-    fell = state.tail_db[slot] < state.middles[slot, TONE] - DROP_DB and since >= CLEAR_FRAMES
+        is_tail = goes_on(run.frames[run.n_kept - 1], frame, _is_dual(run))
+        run.tail_db = frame[TONE] if is_tail else LEVEL_MIN_DB
+    run.after[run.n_after] = frame
+    run.n_after += 1
+    fell = run.tail_db < run.middles[TONE] - DROP_DB and since >= CLEAR_FRAMES
     return bool(fell or since > BRIDGE_FRAMES)
 
 
 @exact
-def _is_dual(state: RunState, slot: int) -> bool:
+def _is_dual(run: Any) -> bool:
     """Whether most of its frames have a second peak: then either may be the stronger one."""
-    return bool(state.n_pairs[slot] * 2 >= state.n_kept[slot])
+    return bool(run.n_pairs * 2 >= run.n_kept)
 
 
 @exact
-def _fits(state: RunState, slot: int, frame: Doubles) -> bool:
+def _fits(run: Any, frame: Doubles) -> bool:
     """Whether a frame goes on with one of the last two: one may be spoilt."""
     if frame[CLARITY] < CLARITY_KEEP or frame[LEVEL] < TONE_LEVEL_MIN_DB:
         return False
-    if frame[AT] - state.last[slot] > BRIDGE_FRAMES + 1:
+    if frame[AT] - run.last > BRIDGE_FRAMES + 1:
         return False
-    n_kept, dual = state.n_kept[slot], _is_dual(state, slot)
-    goes = goes_on(state.frames[slot, n_kept - 1], frame, dual)
+    n_kept, dual = run.n_kept, _is_dual(run)
+    goes = goes_on(run.frames[n_kept - 1], frame, dual)
     if not goes and n_kept > 1:
-        goes = goes_on(state.frames[slot, n_kept - 2], frame, dual)
+        goes = goes_on(run.frames[n_kept - 2], frame, dual)
     if not goes:
         return False
-    if state.n[slot] < LEAST_FRAMES:
+    if run.n < LEAST_FRAMES:
         return True
-    if dual and _leaves(state, slot, frame):
+    if dual and _leaves(run, frame):
         return False
-    rise_db = frame[TONE] - state.middles[slot, TONE]
-    bursts = rise_db > BURST_DB and frame[CLARITY] - state.middles[slot, CLARITY] > BURST_CLARITY
+    rise_db = frame[TONE] - run.middles[TONE]
+    bursts = rise_db > BURST_DB and frame[CLARITY] - run.middles[CLARITY] > BURST_CLARITY
     return bool(rise_db >= -DROP_DB and not bursts)
 
 
 @exact
-def _leaves(state: RunState, slot: int, frame: Doubles) -> bool:
+def _leaves(run: Any, frame: Doubles) -> bool:
     """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
-    n_kept = state.n_kept[slot]
-    if state.n[slot] > n_kept or n_kept < HOME_FRAMES:
+    n_kept = run.n_kept
+    if run.n > n_kept or n_kept < HOME_FRAMES:
         return False
-    recent = state.frames[slot, n_kept - HOME_FRAMES : n_kept]
+    recent = run.frames[n_kept - HOME_FRAMES : n_kept]
     n_homes, away = 0, True
     for column in (PEAK, SECOND):
         home_hz = middle(recent[:, column])
@@ -296,61 +252,61 @@ def _leaves(state: RunState, slot: int, frame: Doubles) -> bool:
 
 
 @exact
-def _take(state: RunState, slot: int, frame: Doubles) -> None:
+def _take(run: Any, frame: Doubles) -> None:
     """Add a frame that fits."""
-    n_kept = state.n_kept[slot]
-    before = state.frames[slot, n_kept - 1]
+    n_kept = run.n_kept
+    before = run.frames[n_kept - 1]
     off_hz = min(abs(frame[PEAK] - before[PEAK]), abs(frame[PEAK] - before[SECOND]))
     if n_kept > 1:
-        due_hz = 2 * before[PEAK] - state.frames[slot, n_kept - 2, PEAK]
+        due_hz = 2 * before[PEAK] - run.frames[n_kept - 2, PEAK]
         off_hz = min(off_hz, abs(frame[PEAK] - due_hz))
-    state.last[slot] = int(frame[AT])
-    state.n[slot] += 1
-    if state.n[slot] <= KEEP_FRAMES:
-        state.frames[slot, n_kept] = frame
-        state.n_kept[slot] = n_kept + 1
-        state.n_astray[slot] += off_hz > DRIFT_MAX_HZ
-        state.n_pairs[slot] += frame[RATIO] > SECOND_MIN
-        _look(state, slot)
+    run.last = int(frame[AT])
+    run.n += 1
+    if run.n <= KEEP_FRAMES:
+        run.frames[n_kept] = frame
+        run.n_kept = n_kept + 1
+        run.n_astray += off_hz > DRIFT_MAX_HZ
+        run.n_pairs += frame[RATIO] > SECOND_MIN
+        _look(run)
 
 
 @exact
-def _look(state: RunState, slot: int) -> None:
+def _look(run: Any) -> None:
     """Work out what the frames that are kept say of the run.
 
     It is steady if it stood still long enough: two tones that beat wander about one place, a voice leaves it.
     It is still if it is no voice, as far as can be told while it sounds: pure, and in one place.
     """
-    n_kept = state.n_kept[slot]
+    n_kept = run.n_kept
     half = n_kept // 2
     for at, column in enumerate(_RANKED):
-        value, ranks = state.frames[slot, n_kept - 1, column], state.ranks[slot, at]
+        value, ranks = run.frames[n_kept - 1, column], run.ranks[at]
         place = n_kept - 1
         while place > 0 and ranks[place - 1] > value:
             ranks[place] = ranks[place - 1]
             place -= 1
         ranks[place] = value
-        state.middles[slot, column] = ranks[half] if n_kept % 2 else (ranks[half - 1] + ranks[half]) / 2
-    calm = state.n_astray[slot] * DRIFT_EVERY <= n_kept
-    lasts = not calm and _lasts(state, slot)
-    state.steady[slot] = n_kept >= STEADY_FRAMES if calm else lasts
-    still = state.steady[slot] and state.middles[slot, CLARITY] >= STILL_CLARITY_MIN
+        run.middles[column] = ranks[half] if n_kept % 2 else (ranks[half - 1] + ranks[half]) / 2
+    calm = run.n_astray * DRIFT_EVERY <= n_kept
+    lasts = not calm and _lasts(run)
+    run.steady = n_kept >= STEADY_FRAMES if calm else lasts
+    still = run.steady and run.middles[CLARITY] >= STILL_CLARITY_MIN
     if still and not lasts:
         n_off = 0
         for at in range(n_kept):
-            n_off += abs(state.frames[slot, at, PEAK] - state.middles[slot, PEAK]) > DRIFT_MAX_HZ
-        still = n_off * DRIFT_EVERY <= n_kept or (calm and _lasts(state, slot))
-    state.still[slot] = still
-    state.pending[slot] = _is_pending(state, slot)
+            n_off += abs(run.frames[at, PEAK] - run.middles[PEAK]) > DRIFT_MAX_HZ
+        still = n_off * DRIFT_EVERY <= n_kept or (calm and _lasts(run))
+    run.still = still
+    run.pending = _is_pending(run)
 
 
 @exact
-def _lasts(state: RunState, slot: int) -> bool:
+def _lasts(run: Any) -> bool:
     """Whether it has wandered about one place for long, and kept pure."""
-    n_kept = state.n_kept[slot]
-    if n_kept < LASTING_FRAMES or state.middles[slot, CLARITY] < LASTING_CLARITY_MIN:
+    n_kept = run.n_kept
+    if n_kept < LASTING_FRAMES or run.middles[CLARITY] < LASTING_CLARITY_MIN:
         return False
-    peaks_hz = state.frames[slot, :n_kept, PEAK]
+    peaks_hz = run.frames[:n_kept, PEAK]
     sooner, later = peaks_hz[: n_kept // 2], peaks_hz[n_kept // 2 :]
     # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
     drift_hz = abs(later.mean() - sooner.mean())
@@ -360,18 +316,18 @@ def _lasts(state: RunState, slot: int) -> bool:
 
 
 @exact
-def _is_pending(state: RunState, slot: int) -> bool:
+def _is_pending(run: Any) -> bool:
     """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
-    n_kept = state.n_kept[slot]
+    n_kept = run.n_kept
     if n_kept < LEAST_PENDING:
         return False
-    is_pure = state.middles[slot, CLARITY] >= LASTING_CLARITY_MIN
-    may_beat = is_pure and BEATING_MIN_HZ <= state.middles[slot, PEAK] < BEATING_MAX_HZ
-    recent_hz = state.frames[slot, max(0, n_kept - STEADY_FRAMES) : n_kept, PEAK]
+    is_pure = run.middles[CLARITY] >= LASTING_CLARITY_MIN
+    may_beat = is_pure and BEATING_MIN_HZ <= run.middles[PEAK] < BEATING_MAX_HZ
+    recent_hz = run.frames[max(0, n_kept - STEADY_FRAMES) : n_kept, PEAK]
     rests = is_pure and recent_hz.max() - recent_hz.min() <= DRIFT_MAX_HZ
     if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
-        return bool(state.still[slot])
-    few_astray = state.n_astray[slot] * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
+        return bool(run.still)
+    few_astray = run.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
     return bool(is_pure or few_astray)
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from amd.audio import RATE_HZ
 from amd.events import SubState
-from amd.tones import Tone
+from amd.tones import Ended, Tone
 
 SIT_HZ: Final = ((870.0, 1010.0), (1340.0, 1460.0), (1740.0, 1850.0))
 """Where the three tones lie: Bell, ITU-T E.180 (within 50 Hz) and the German variant together."""
@@ -93,9 +96,15 @@ class SitTracker:
         return pieces
 
 
-def may_begin(tone: Tone) -> bool:
-    """Whether a tone may be a SIT's first, or a piece of it."""
-    return tone.clarity >= SIT_CLARITY_MIN and _hz_in(tone, 0) is not None and _begins(tone, spoken=False)
+def may_begin(ended: Ended) -> npt.NDArray[np.bool_]:
+    """Whether each of some tones may be a SIT's first, or a piece of it, before anyone spoke or after."""
+    low_hz, high_hz = SIT_HZ[0]
+    length_s = (ended.column("off") - ended.column("on")) / RATE_HZ
+    found: npt.NDArray[np.bool_] = np.zeros(length_s.size, dtype=np.bool_)
+    for hz in (ended.column("low_hz"), ended.column("high_hz")):
+        found |= (low_hz <= hz) & (hz <= high_hz)
+    found &= (length_s >= PIECE_MIN_S) & (length_s <= SIT_TONE_S[1]) & (ended.column("clarity") >= SIT_CLARITY_MIN)
+    return found
 
 
 def _begins(tone: Tone, *, spoken: bool) -> bool:

@@ -6,41 +6,35 @@ and how far it stands out, by which `amd.beeps` and `amd.callprogress` tell them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.compiled import exact
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, Slots, frame_known_sample
-from amd.measuring import MEASURED, core_of, deviation_db, edges, measured
-from amd.past import Past
+from amd.measuring import MEASURED, N_MEASURED, PAIRS_KEPT, deviation_db, edges, measure
+from amd.past import PAST
 from amd.runs import (
+    AT,
     CLARITY,
     KEEP_FRAMES,
     LEAST_FRAMES,
     N_FACTS,
     PEAK,
-    RATIO,
-    SECOND,
-    TONE,
+    RUN,
     Doubles,
-    Flags,
-    RunState,
-    copy_run,
+    Runs,
+    clear,
+    runs_of,
     step,
 )
-from amd.spectrum import FrameFacts
+from amd.spectrum import Floats, FrameFacts
 
-TOLD_AT_ONCE: Final = 32
-"""Runs that are handed on together, at most."""
-PAIR_RATIO_MIN: Final = 0.05
-"""13 dB: ITU-T Q.24 allows the tones of a key 8 dB of twist, and noise and a codec add to it."""
-PAIRS_KEPT: Final = 12
-"""As many frames as the longest key of 200 ms has."""
+Flags = npt.NDArray[np.bool_]
 
 
 class Sounding(NamedTuple):
@@ -131,6 +125,54 @@ class Tone:
     pairs_hz: tuple[tuple[float, float], ...]
 
 
+_NAMES: Final = {name: at for at, name in enumerate(MEASURED)}
+_WHOLE: Final = {"on", "off", "known", "n_frames", "attack_frames", "release_frames", "n_notes"}
+_AS_MEASURED: Final = tuple(name for name in MEASURED if name not in ("low_hz", "high_hz", "steady"))
+
+
+class Ended:
+    """Tones that were found to have ended, as they were measured; one becomes a `Tone` when it is asked for.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n,)
+        With which of the frames that were fed each ended, in order.
+    values : ndarray of float64, shape (n, len(MEASURED))
+    pairs_hz : ndarray of float64, shape (n, PAIRS_KEPT, 2)
+    n_pairs : ndarray of int, shape (n,)
+    """
+
+    __slots__ = ("_at", "_n_pairs", "_pairs_hz", "rows", "values")
+
+    def __init__(self, rows: Slots, values: Doubles, pairs_hz: Doubles, n_pairs: Slots) -> None:
+        self.rows = rows
+        self.values = values
+        self._pairs_hz = pairs_hz
+        self._n_pairs = n_pairs
+        self._at = {row: at for at, row in enumerate(rows.tolist())}
+
+    def column(self, name: str) -> Doubles:
+        """One measurement of each tone."""
+        return self.values[:, _NAMES[name]]
+
+    def of(self, row: int) -> Tone | None:
+        """The tone that ended with a frame, if one did."""
+        at = self._at.get(row)
+        return None if at is None else self.tone(at)
+
+    def tone(self, at: int) -> Tone:
+        """One of the tones, by its place among them."""
+        found = dict(zip(MEASURED, self.values[at].tolist(), strict=True))
+        low_hz, high_hz = found["low_hz"], found["high_hz"]
+        pairs_hz = self._pairs_hz[at, : self._n_pairs[at]].tolist()
+        return Tone(
+            freqs_hz=(low_hz, high_hz) if high_hz else (low_hz,),
+            steady=bool(found["steady"]),
+            pairs_hz=tuple((low, high) for low, high in pairs_hz),
+            **{name: int(found[name]) if name in _WHOLE else found[name] for name in _AS_MEASURED},
+        )
+
+
 class Followed(NamedTuple):
     """What became known with each of some frames; arrays of shape ``(n,)``.
 
@@ -142,16 +184,17 @@ class Followed(NamedTuple):
         Whether a tone may have begun that is not known to be one yet: two frames agreed.
     begun, off : ndarray of int
         First sample of what may be a tone, and the end of its last frame so far; -1 where there is none.
-    ended, lasting : dict of int to Tone, and to Sounding
-        The tone that was found to have ended with a frame; and the steady one that sounds, where it has lasted as
-        long as the tracker was told to look for.
+    ended : Ended
+        The tones that were found to have ended.
+    lasting : dict of int to Sounding
+        The steady tone that sounds, where it has lasted as long as the tracker was told to look for.
     """
 
     still: Flags
     pending: Flags
     begun: Slots
     off: Slots
-    ended: dict[int, Tone]
+    ended: Ended
     lasting: dict[int, Sounding]
 
 
@@ -170,40 +213,40 @@ class ToneTracker:
     KEEP_FRAMES: Final = KEEP_FRAMES
 
     def __init__(self, n_calls: int = 1, lasting: Sequence[tuple[float, float, float]] = ()) -> None:
-        self._state = RunState.of(n_calls)
+        self._runs = runs_of(n_calls)
+        self._past = np.zeros(n_calls, dtype=PAST)
+        self._ended = np.zeros(1, dtype=RUN)
         self._lasting = np.array(lasting, dtype=np.float64).reshape(-1, 3)
-        self._past = [Past() for _ in range(n_calls)]
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
-        self._state.clear(slot)
-        self._past[slot] = Past()
+        clear(self._runs, slot)
+        self._past["n"][slot] = 0
 
     def feed(self, frames: Doubles, slots: Slots) -> Followed:
         """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""
         n = frames.shape[0]
-        followed = Followed(
-            still=np.empty(n, dtype=np.bool_),
-            pending=np.empty(n, dtype=np.bool_),
-            begun=np.empty(n, dtype=np.intp),
-            off=np.empty(n, dtype=np.intp),
-            ended={},
-            lasting={},
+        flags, places = np.empty((2, n), dtype=np.bool_), np.empty((5, n), dtype=np.intp)
+        values, pairs_hz = np.empty((n, N_MEASURED)), np.empty((n, PAIRS_KEPT, 2))
+        sounding = np.empty((n, len(Sounding._fields)))
+        runs = self._runs, self._past, self._ended
+        n_ended, n_lasting = _follow(
+            frames, slots, *runs, self._lasting, flags, places, values, pairs_hz, sounding
         )
-        places = followed.still, followed.pending, followed.begun, followed.off
-        n_most = min(n, TOLD_AT_ONCE) + 1  # a frame may end one run and be told of another
-        told_runs = RunState.of(n_most)
-        rows, is_ended = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.bool_)
-        at = 0
-        while at < n:
-            at, n_told = _follow(frames, slots, at, self._state, told_runs, self._lasting, rows, is_ended, *places)
-            for told, row in enumerate(rows[:n_told].tolist()):
-                if is_ended[told]:
-                    known = frame_known_sample(int(frames[row, 0]))
-                    followed.ended[row] = self._measure(told_runs, told, known, self._past[slots[row]])
-                else:
-                    followed.lasting[row] = _sounding(told_runs, told)
-        return followed
+        rows = places[2, :n_ended]
+        return Followed(
+            still=flags[0],
+            pending=flags[1],
+            begun=places[0],
+            off=places[1],
+            ended=Ended(rows, values[:n_ended], pairs_hz, places[3]),
+            lasting={
+                row: Sounding(int(on), int(off), *rest)
+                for row, (on, off, *rest) in zip(
+                    places[4, :n_lasting].tolist(), sounding[:n_lasting].tolist(), strict=True
+                )
+            },
+        )
 
     def step(
         self,
@@ -221,34 +264,36 @@ class ToneTracker:
         """Take the facts of the next frame of the first call; return the tone that ended with it, if one did."""
         ratio = (pair_share - peak_share) / max(peak_share, 1e-6)
         row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
-        return self.feed(np.array([row], dtype=np.float64), np.zeros(1, dtype=np.intp)).ended.get(0)
-
-    @staticmethod
-    def _measure(runs: RunState, at: int, known: int, past: Past) -> Tone:
-        tone = _tone(runs, at, known, past)
-        past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
-        return tone
+        return self.feed(np.array([row], dtype=np.float64), np.zeros(1, dtype=np.intp)).ended.of(0)
 
     @property
     def tonal(self) -> bool:
         """Whether the first call's last frame belongs to a tone that has stood still for `STEADY_FRAMES`."""
-        return bool(self._state.still[0])
+        return bool(self._runs["still"][0])
 
     @property
     def pending(self) -> bool:
         """Whether a tone may have begun there that is not known to be one yet: two frames agreed."""
-        return bool(self._state.pending[0])
+        return bool(self._runs["pending"][0])
 
     def sounding(self) -> Sounding | None:
         """Return the first call's steady tone that still sounds, as far as it is known."""
-        return _sounding(self._state, 0) if self.tonal else None
+        if not self.tonal:
+            return None
+        found = np.empty(len(Sounding._fields))
+        _sound(self._runs[0], found)
+        on, off, *rest = found.tolist()
+        return Sounding(int(on), int(off), *rest)
 
     def finish(self, n_frames: int, slot: int = 0) -> Tone | None:
         """End the tone of a call that still sounds after so many frames: the call is over."""
         tone = None
-        if self._state.n[slot] >= LEAST_FRAMES:
-            tone = self._measure(self._state, slot, frame_known_sample(n_frames - 1), self._past[slot])
-        self._state.clear(slot)
+        if self._runs["n"][slot] >= LEAST_FRAMES:
+            values, pairs_hz = np.empty((1, N_MEASURED)), np.empty((1, PAIRS_KEPT, 2))
+            known = frame_known_sample(n_frames - 1)
+            n_pairs = measure(self._runs[slot], self._past[slot], known, values[0], pairs_hz[0])
+            tone = Ended(np.zeros(1, dtype=np.intp), values, pairs_hz, np.array([n_pairs])).tone(0)
+        clear(self._runs, slot)
         return tone
 
 
@@ -256,97 +301,77 @@ def frames_of(facts: FrameFacts, index: Slots) -> Doubles:
     """Take what is followed of each frame: float64, rows as `amd.runs.Frame` has them."""
     tonal = facts.tonal
     frames = np.empty((index.size, N_FACTS), dtype=np.float64)
-    columns = (facts.level_db, tonal.tone_db, tonal.clarity, tonal.peak_hz, tonal.second_hz, tonal.pair_share)
-    frames[:, 0] = index
-    for at, column in enumerate((*columns, tonal.noise_db), 1):
-        frames[:, at] = column
-    ratio = frames[:, RATIO]
-    ratio -= tonal.peak_share
-    ratio /= np.maximum(tonal.peak_share.astype(np.float64), 1e-6)
+    peaks = tonal.peak_hz, tonal.second_hz, tonal.peak_share, tonal.pair_share
+    _gather(index, facts.level_db, tonal.tone_db, tonal.clarity, *peaks, tonal.noise_db, frames)
     return frames
+
+
+@exact
+def _gather(
+    index: Slots,
+    level_db: Floats,
+    tone_db: Floats,
+    clarity: Floats,
+    peak_hz: Floats,
+    second_hz: Floats,
+    peak_share: Floats,
+    pair_share: Floats,
+    noise_db: Floats,
+    frames: Doubles,
+) -> None:
+    for row in range(index.size):
+        peak = np.float64(peak_share[row])
+        frames[row, 0], frames[row, 1], frames[row, 2] = index[row], level_db[row], tone_db[row]
+        frames[row, 3], frames[row, 4], frames[row, 5] = clarity[row], peak_hz[row], second_hz[row]
+        frames[row, 6], frames[row, 7] = (np.float64(pair_share[row]) - peak) / max(peak, 1e-6), noise_db[row]
 
 
 @exact
 def _follow(
     frames: Doubles,
     slots: Slots,
-    at: int,
-    state: RunState,
-    told: RunState,
+    runs: Runs,
+    past: Runs,
+    scratch: Runs,
     lasting: Doubles,
-    rows: Slots,
-    is_ended: Flags,
-    still: Flags,
-    pending: Flags,
-    begun: Slots,
-    off: Slots,
+    flags: Flags,
+    places: Slots,
+    values: Doubles,
+    pairs_hz: Doubles,
+    sounding: Doubles,
 ) -> tuple[int, int]:
-    """Take frames from ``at`` on until ``told`` may be full; return where that was, and how many were told."""
-    n_told = 0
-    while at < frames.shape[0] and n_told + 2 <= rows.size:
+    """Take frames, in order; return how many tones ended with them, and how often one was told to last."""
+    n_ended, n_lasting = 0, 0
+    for at in range(frames.shape[0]):
         slot = slots[at]
-        if step(state, slot, frames[at], told, n_told):
-            rows[n_told], is_ended[n_told] = at, True
-            n_told += 1
-        sounds = state.n[slot] > 0
-        still[at], pending[at] = state.still[slot], state.pending[slot]
-        begun[at] = int(state.frames[slot, 0, 0]) * HOP_SAMPLES if sounds else -1
-        off[at] = state.last[slot] * HOP_SAMPLES + FRAME_SAMPLES if sounds else -1
-        if still[at]:
-            length_s = (off[at] - begun[at] + FRAME_SAMPLES) / RATE_HZ  # an edge may lie in the frame before
+        run = runs[slot]
+        if step(run, frames[at], scratch, 0):
+            known = int(frames[at, AT]) * HOP_SAMPLES + FRAME_SAMPLES
+            places[2, n_ended] = at
+            places[3, n_ended] = measure(scratch[0], past[slot], known, values[n_ended], pairs_hz[n_ended])
+            n_ended += 1
+        flags[0, at], flags[1, at] = run.still, run.pending
+        places[0, at], places[1, at] = -1, -1
+        if run.n > 0:
+            places[0, at] = int(run.frames[0, AT]) * HOP_SAMPLES
+            places[1, at] = run.last * HOP_SAMPLES + FRAME_SAMPLES
+        if run.still:
+            length_s = (
+                places[1, at] - places[0, at] + FRAME_SAMPLES
+            ) / RATE_HZ  # an edge may lie in the frame before
             for row in range(lasting.shape[0]):
                 low_hz, high_hz, least_s = lasting[row]
-                if low_hz <= state.middles[slot, PEAK] <= high_hz and length_s >= least_s:
-                    copy_run(state, slot, told, n_told)
-                    rows[n_told], is_ended[n_told] = at, False
-                    n_told += 1
+                if low_hz <= run.middles[PEAK] <= high_hz and length_s >= least_s:
+                    _sound(run, sounding[n_lasting])
+                    places[4, n_lasting] = at
+                    n_lasting += 1
                     break
-        at += 1
-    return at, n_told
+    return n_ended, n_lasting
 
 
-def _sounding(state: RunState, slot: int) -> Sounding:
-    on, _ = edges(state, slot)
-    off = frame_known_sample(int(state.last[slot]))
-    middles = state.middles[slot]
-    return Sounding(on, off, float(middles[PEAK]), float(middles[CLARITY]), deviation_db(state, slot))
-
-
-def _tone(state: RunState, slot: int, known: int, past: Past) -> Tone:
-    """Measure a run that has ended."""
-    found = dict(zip(MEASURED, measured(state, slot, known).tolist(), strict=True))
-    on, off, level_db = int(found["on"]), int(found["off"]), float(state.middles[slot, TONE])
-    return Tone(
-        on=on,
-        off=off,
-        known=known,
-        freqs_hz=(found["low_hz"], found["high_hz"]) if found["high_hz"] else (found["low_hz"],),
-        steady=bool(state.steady[slot]),
-        n_frames=int(found["n_frames"]),
-        level_db=level_db,
-        sweep_hz_s=found["sweep_hz"] * RATE_HZ / HOP_SAMPLES,
-        second_db=10 * math.log10(max(found["second"], 1e-6)),
-        attack_frames=int(found["attack_frames"]),
-        release_frames=int(found["release_frames"]),
-        over_noise_db=level_db - found["noise_db"],
-        alone_s=past.alone_s(on, level_db),
-        n_notes=past.n_notes(on, level_db),
-        pairs_hz=_pairs_hz(state, slot, on, off),
-        **{name: found[name] for name in _AS_MEASURED},
-    )
-
-
-_AS_MEASURED: Final = (
-    *("clarity", "clarity_min", "spread_db", "wander_hz", "wander_max_hz", "second_wander_hz", "gaps"),
-    *("rise_db", "fall_db", "rise_near_db", "fall_near_db", "share_db"),
-)
-
-
-def _pairs_hz(state: RunState, slot: int, on: int, off: int) -> tuple[tuple[float, float], ...]:
-    """The two peaks of a tone's first whole frames, in rising order; the second is 0 where there is but one."""
-    frames = state.frames[slot, : state.n_kept[slot]]
-    core = frames[core_of(frames, float(state.middles[slot, TONE]), on, off)[:PAIRS_KEPT]]
-    return tuple(
-        (min(peak_hz, second_hz), max(peak_hz, second_hz) if ratio >= PAIR_RATIO_MIN else 0.0)
-        for peak_hz, second_hz, ratio in core[:, [PEAK, SECOND, RATIO]].tolist()
-    )
+@exact
+def _sound(run: Any, found: Doubles) -> None:
+    """Tell of a tone that sounds what `Sounding` has."""
+    on, _ = edges(run)
+    found[0], found[1] = on, run.last * HOP_SAMPLES + FRAME_SAMPLES
+    found[2], found[3], found[4] = run.middles[PEAK], run.middles[CLARITY], deviation_db(run)

@@ -28,8 +28,8 @@ _N_RANKS: Final = 1 << 16
 class Trees:
     """Decision trees as a table of shape ``(n_trees, n_nodes)``, small enough to stay in a processor's cache.
 
-    A node asks whether a measure is at most a limit, told by its rank among all limits of that measure, and goes on
-    at one way or, if it is more, at the next. A leaf goes on to itself, and has an answer.
+    A node asks whether a measure is at most a limit, told by its rank among all limits of that measure, and goes
+    on at one way or, if it is more, at the next. A leaf goes on to itself, and has an answer.
     """
 
     version: str
@@ -91,7 +91,7 @@ def _check(trees: Sequence[Floats], n_measures: int) -> None:
     if not trees:
         raise ValueError("there are no trees")
     for tree in trees:
-        if tree.ndim != 2 or tree.shape[1] != 5 or not len(tree):  # noqa: PLR2004 - measure, limit, yes, no, answer
+        if tree.ndim != 2 or tree.shape[1] != 5 or not len(tree):
             raise ValueError(f"a tree has the shape {tree.shape}, not (n_nodes, 5)")
         measure, yes, no = tree[:, 0], tree[:, 2], tree[:, 3]
         if measure.max() >= n_measures or max(yes.max(), no.max()) >= len(tree) or tree[:, [0, 2, 3]].min() < 0:
@@ -109,7 +109,8 @@ def _limits_of(trees: Sequence[Floats], n_measures: int) -> list[Floats]:
 
 def _laid_out(tree: Floats, depth: int, by_measure: Sequence[Floats]) -> tuple[list[int], list[float]]:
     """Lay out a tree with the two ways of each question side by side, level by level."""
-    places, words = [0], []
+    places = [0]
+    words: list[int] = []
     level_end = 1
     for level in range(depth + 1):
         for at in range(len(words), level_end):
@@ -167,4 +168,4 @@ def _rank(value: float, limits: Floats) -> int:
             low = middle + 1
         else:
             high = middle
-    return low if value == value else _N_RANKS - 2  # noqa: PLR0124
+    return low if value == value else _N_RANKS - 2

@@ -172,7 +172,9 @@ def test_every_path_of_the_shipped_trees_ends_in_a_leaf_of_its_file():
         reached = {0}
         for _ in range(trees.depth):
             leaves = {at for at in reached if nodes[at] & 1023 == at}
-            reached = leaves | {way for at in reached - leaves for way in (nodes[at] & 1023, (nodes[at] & 1023) + 1)}
+            reached = leaves | {
+                way for at in reached - leaves for way in (nodes[at] & 1023, (nodes[at] & 1023) + 1)
+            }
         assert all(nodes[at] & 1023 == at for at in reached)
         assert sorted(answers[at] for at in reached) == sorted(row[4] for row in table if row[2] == row[3])
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from amd.compiled import exact
 from amd.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
@@ -96,9 +97,17 @@ def decode(data: bytes, encoding: Encoding) -> Samples:
         )
     table = _TABLES.get(encoding)
     if table is not None:
-        return table[np.frombuffer(data, dtype=np.uint8)]
+        samples = np.empty(len(data), dtype=np.float32)
+        _look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
+        return samples
     order = "<i2" if encoding is Encoding.PCM16 else ">i2"
     return np.frombuffer(data, dtype=order).astype(np.float32) / np.float32(FULL_SCALE_PCM16)
+
+
+@exact
+def _look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
+    for at in range(codes.size):
+        samples[at] = table[codes[at]]
 
 
 def check_rate(rate_hz: int) -> int:

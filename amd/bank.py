@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
@@ -167,6 +167,9 @@ class DetectorBank:
         if set(map(type, chunks)) != {bytes}:
             is_whole &= np.array([type(chunk) is bytes for chunk in chunks], dtype=np.bool_)
         plain = np.where(is_whole, plain, _ALONE)
+        if plain.size and plain[0] != _ALONE and (plain == plain[0]).all():
+            encoding = _ENCODINGS[plain[0]]
+            return of, decode(b"".join(cast(Sequence[bytes], chunks)), encoding), sizes // encoding.sample_bytes
         order = np.argsort(plain, kind="stable")
         parts: list[Samples] = []
         for kind in np.unique(plain).tolist():

@@ -51,6 +51,7 @@ DTMF_WITHIN: Final = 0.025
 """ITU-T Q.24: a receiver takes 1.5 % off at least (1.8 % where the US say so) and 3.5 % off at most."""
 DTMF_VOTE_WITHIN: Final = 0.04
 """A frame so near to a tone of a key speaks for it; their median decides."""
+ROUNDING: Final = 1e-6
 OCTAVE_WITHIN: Final = 0.01
 """The nearest that keys come to an octave, each tone 1.5 % off, are 1.975 and 2.056: nearer is a harmonic."""
 DTMF_MIN_S: Final = 0.03
@@ -377,6 +378,7 @@ def may_mean(ended: Ended, generated: Flags) -> Flags:
     stands_out_db = np.minimum(ended.column("rise_near_db"), ended.column("fall_near_db"))
     found = (clarity >= min(DTMF_CLARITY_MIN, DTMF_LONE_CLARITY_MIN)) & (stands_out_db >= DTMF_RISE_MIN_DB)
     found &= length_s >= DTMF_MIN_S
+    found &= ended.most_pairs_near(DTMF_ROWS_HZ, DTMF_COLUMNS_HZ, DTMF_VOTE_WITHIN + ROUNDING)
     for at in np.flatnonzero(found & ~generated).tolist():
         found[at] = is_key(ended.tone(at))
     return found | generated | sit.may_begin(ended)

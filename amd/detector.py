@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
@@ -73,6 +74,27 @@ class Trace:
     voiced: bool
     tonal: bool
     machine_probability: float | None
+
+
+class Stage(NamedTuple):
+    """How far a call is.
+
+    Parameters
+    ----------
+    decides : bool
+        Whether a tick may bring a verdict, or speak against the one that stands.
+    is_human : bool
+        Whether a human's stands.
+    follows_greeting : bool
+        Whether the end of a machine's greeting is still to come.
+    stops_s : float or None
+        From when on it need not listen any more; None while that is not known.
+    """
+
+    decides: bool
+    is_human: bool
+    follows_greeting: bool
+    stops_s: float | None
 
 
 class Detector:
@@ -349,6 +371,12 @@ class Detector:
                 return None
             since_s = self._greeting.ended.known_s
         return since_s + self.policy.watch_s
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is, by which limits of its policy may be reached next."""
+        is_human = self._verdict is not None and self._verdict.final and self._verdict.party is Party.HUMAN
+        return Stage(self.decides, is_human, self.follows_greeting, self.stops_s)
 
     @property
     def _is_machine(self) -> bool:

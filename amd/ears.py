@@ -133,9 +133,9 @@ class Batch:
 
     def some(self, rows: Sequence[int]) -> Iterator[Frame]:
         """Some frames, without the activities of their ticks."""
-        for row in rows:
+        columns = [column[rows].tolist() for column in self._columns]
+        for row, *facts in zip(rows, *columns, strict=True):
             tick = self._tick_of.get(row)
-            facts = tuple(column[row].item() for column in self._columns)
             yield self._frame(row, facts, None if tick is None else _tick(self.told, None, tick))
 
     def _frame(self, row: int, facts: Iterable[Any], tick: Tick | None) -> Frame:

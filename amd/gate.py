@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.callprogress import may_mean
-from amd.detector import Detector
+from amd.detector import Detector, Stage
 from amd.ears import Batch
-from amd.events import Party
 from amd.evidence import NAMES
 from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
 from amd.model import Model
@@ -44,6 +43,7 @@ class Gate:
         self._attends: Flags = np.zeros(n_calls, dtype=np.bool_)
         self._limits: Doubles = np.full((n_calls, len(LIMITS)), NEVER)
         self._joins: Doubles = np.zeros(n_calls)
+        self._stages: dict[int, tuple[Policy, Stage]] = {}
         self._model = model
 
     def follow(self, slot: int, call: Detector) -> None:
@@ -51,8 +51,11 @@ class Gate:
         self.done[slot] = call.done
         self._attends[slot] = call.attends
         self._joins[slot] = call.joins_s * RATE_HZ + 1
-        due = _due(call.policy, call)
-        self._limits[slot] = [due.get(name, NEVER) - EARLY for name in LIMITS]
+        stage = call.policy, call.stage
+        if self._stages.get(slot) != stage:
+            self._stages[slot] = stage
+            due = _due(*stage)
+            self._limits[slot] = [due.get(name, NEVER) - EARLY for name in LIMITS]
 
     def rows(self, batch: Batch) -> Rows:
         """Rows of a batch that have to be looked at, in order; with one of a call, all of it that come after."""
@@ -101,13 +104,12 @@ class Gate:
         return found
 
 
-def _due(policy: Policy, call: Detector) -> dict[str, float]:
+def _due(policy: Policy, stage: Stage) -> dict[str, float]:
     """Limits that matter to a call as far as it is, by name."""
     due: dict[str, float] = {}
-    verdict = call.verdict
-    if call.decides:
+    if stage.decides:
         due |= {"silent_s": policy.silence_early_s, "time_s": policy.ringback_max_s}
-        if verdict is not None and verdict.final and verdict.party is Party.HUMAN:
+        if stage.is_human:
             due["machine_p"] = policy.contradiction_probability_min
         else:
             due |= {
@@ -119,8 +121,8 @@ def _due(policy: Policy, call: Detector) -> dict[str, float]:
             }
             if policy.early_probability_min is not None:
                 due |= {"early_p": policy.early_probability_min, "early_gap_s": policy.early_gap_min_s}
-    if call.follows_greeting:
+    if stage.follows_greeting:
         due |= {"greeting_silent_s": policy.greeting_end_silence_s, "greeting_time_s": policy.greeting_max_s}
-    if call.stops_s is not None:
-        due["known_s"] = call.stops_s
+    if stage.stops_s is not None:
+        due["known_s"] = stage.stops_s
     return due

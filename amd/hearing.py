@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,7 @@ class Judged:
     tonal: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """What one frame brought.
 
     Parameters
@@ -115,7 +114,10 @@ class Hearing:
 
     def _tone_off_by(self, frame: int, tone_off: int, tone_frame: int) -> int:
         """Where the last tone had ended by a frame: the tracker's of ``tone_frame``, or one recognised since."""
-        return max([tone_off, *(off for at, off in self._heard_offs if tone_frame <= at <= frame)])
+        for at, off in self._heard_offs:
+            if tone_frame <= at <= frame and off > tone_off:
+                tone_off = off
+        return tone_off
 
     def evidence(self, now: int) -> Samples:
         """Evidence as of sample ``now``: float32 of shape ``(len(amd.evidence.NAMES),)``."""

@@ -10,7 +10,7 @@ import itertools
 import math
 import statistics
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -121,6 +121,26 @@ class Heard:
     sub_state: SubState | None = None
 
 
+class Waits(NamedTuple):
+    """What a call's tones wait for; positions are samples.
+
+    Parameters
+    ----------
+    joins : float
+        Up to where a tone may begin that goes on with the last one.
+    sit_off, ring_off : float
+        Where a tone ended that may go on as a SIT, and one that is ringback if none follows; infinite where none
+        waits.
+    told_on : float
+        Where the tone began that was told of while it lasts, if there was one.
+    """
+
+    joins: float
+    sit_off: float
+    ring_off: float
+    told_on: float
+
+
 class CallProgress:
     """Name the tones of one call, in order."""
 
@@ -133,14 +153,14 @@ class CallProgress:
         self._told_on = -1
 
     @property
-    def waits(self) -> bool:
-        """Whether a tone is held whose meaning depends on what follows it."""
-        return self._sit.waits or self._ring is not None
-
-    @property
-    def joins_s(self) -> float:
-        """Up to when a tone may begin that goes on with the last one, in seconds."""
-        return self._recent[-1].off / RATE_HZ + JOIN_MAX_S if self._recent else 0.0
+    def waits(self) -> Waits:
+        """What it waits for: which later frames may bring something by themselves."""
+        return Waits(
+            joins=self._recent[-1].off + JOIN_MAX_S * RATE_HZ + 1 if self._recent else 0.0,
+            sit_off=self._sit.off if self._sit.waits else math.inf,
+            ring_off=self._ring.off if self._ring is not None else math.inf,
+            told_on=self._told_on,
+        )
 
     def step(
         self,

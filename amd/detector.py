@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
-from amd.callprogress import Heard
+from amd.callprogress import Heard, Waits
 from amd.ears import Frame
 from amd.errors import FinishedError
 from amd.events import (
@@ -351,14 +351,19 @@ class Detector:
         return final and self._is_machine and self._greeting.ended is None
 
     @property
-    def attends(self) -> bool:
-        """Whether any frame may bring something: tones, or a beep, wait for what follows them."""
-        return self._hearing.attends or self._greeting.awaits_beep or bool(self._early_beeps)
+    def waits(self) -> Waits:
+        """What its tones wait for."""
+        return self._hearing.waits
 
     @property
-    def joins_s(self) -> float:
-        """Up to when a tone may begin that goes on with the last one, in seconds."""
-        return self._hearing.joins_s
+    def beep_off(self) -> float:
+        """Where a machine's beep ended that another may follow; infinite where none is awaited."""
+        return self._greeting.beep_off
+
+    @property
+    def awaits_speech(self) -> bool:
+        """Whether it is still to be seen that no one speaks after a beep that came first."""
+        return bool(self._early_beeps)
 
     @property
     def stops_s(self) -> float | None:

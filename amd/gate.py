@@ -13,13 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.audio import RATE_HZ
-from amd.callprogress import may_mean
+from amd.callprogress import RINGBACK_HOLD_S, Waits, may_mean
 from amd.detector import Detector, Stage
 from amd.ears import Batch
 from amd.evidence import NAMES
 from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
+from amd.greeting import LONGEST_BEEP_SAMPLES, QUIET_SAMPLES
 from amd.model import Model
-from amd.policy import Policy
+from amd.policy import LONE_BEEP_S, Policy
+from amd.sit import GAP_MAX_SAMPLES, WAIT_MAX_SAMPLES
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -35,22 +37,25 @@ LIMITS: Final = (
 """What may be due at a tick when it is reached, of the policy or of how far a call is."""
 
 
+WAITS: Final = (*Waits._fields, "beep_off")
+
+
 class Gate:
     """How far each of some calls is, as far as it says when to look at it."""
 
     def __init__(self, n_calls: int, model: Model) -> None:
         self.done: Flags = np.zeros(n_calls, dtype=np.bool_)
-        self._attends: Flags = np.zeros(n_calls, dtype=np.bool_)
+        self._waits: Doubles = np.full((n_calls, len(WAITS)), NEVER)
+        self._awaits_speech: Flags = np.zeros(n_calls, dtype=np.bool_)
         self._limits: Doubles = np.full((n_calls, len(LIMITS)), NEVER)
-        self._joins: Doubles = np.zeros(n_calls)
         self._stages: dict[int, tuple[Policy, Stage]] = {}
         self._model = model
 
     def follow(self, slot: int, call: Detector) -> None:
         """Take how far a call is, after it began and whenever it was looked at."""
         self.done[slot] = call.done
-        self._attends[slot] = call.attends
-        self._joins[slot] = call.joins_s * RATE_HZ + 1
+        self._waits[slot] = *call.waits, call.beep_off
+        self._awaits_speech[slot] = call.awaits_speech
         stage = call.policy, call.stage
         if self._stages.get(slot) != stage:
             self._stages[slot] = stage
@@ -60,20 +65,33 @@ class Gate:
     def rows(self, batch: Batch) -> Rows:
         """Rows of a batch that have to be looked at, in order; with one of a call, all of it that come after."""
         ticks = batch.ticks
-        looks = np.zeros(batch.slots.size, dtype=np.bool_)
-        looks[ticks.rows] = self._may_be_due(batch)
-        ended = batch.followed.ended
-        if ended.rows.size:
-            joins = ended.column("on") <= self._joins[batch.slots[ended.rows]]
-            looks[ended.rows] |= joins | may_mean(ended, batch.generated[ended.rows, 0] >= 0)
-        looks[list(batch.followed.lasting)] = True
-        looks |= self._attends[batch.slots]
+        looks = self._tones_may_bring(batch)
+        looks[ticks.rows] |= self._may_be_due(batch)
         at = np.flatnonzero(looks)
         if at.size == 0:
             return at
         calls, firsts = np.unique(np.searchsorted(batch.firsts, at, side="right") - 1, return_index=True)
         spans = [np.arange(first, end) for first, end in zip(at[firsts], batch.firsts[calls + 1], strict=True)]
         return np.concatenate(spans)
+
+    def _tones_may_bring(self, batch: Batch) -> Flags:
+        """Whether each frame may bring something by itself, since a tone ended or waits for what follows it."""
+        followed, ended = batch.followed, batch.followed.ended
+        joins, sit_off, ring_off, told_on, beep_off = self._waits[batch.slots].T
+        begun = batch.index * HOP_SAMPLES
+        known, now = begun + frame_known_sample(0), begun + frame_end_sample(0)
+        next_on = np.where(followed.begun >= 0, followed.begun, known)
+        looks: Flags = (next_on - sit_off > GAP_MAX_SAMPLES) | (known - sit_off > WAIT_MAX_SAMPLES)
+        looks |= known - ring_off >= RINGBACK_HOLD_S * RATE_HZ
+        looks |= now - np.maximum(beep_off, batch.told.tone_off) >= QUIET_SAMPLES
+        looks |= now - beep_off >= QUIET_SAMPLES + LONGEST_BEEP_SAMPLES
+        if ended.rows.size:
+            rows = ended.rows
+            waits = (ended.column("on") <= joins[rows]) | (sit_off[rows] < NEVER) | (ring_off[rows] < NEVER)
+            looks[rows] |= waits | may_mean(ended, batch.generated[rows, 0] >= 0)
+        for row, sounding in followed.lasting.items():
+            looks[row] |= sounding.on != told_on[row]
+        return looks
 
     def _may_be_due(self, batch: Batch) -> Flags:
         """Whether each tick of a batch may bring something."""
@@ -86,6 +104,7 @@ class Gate:
         found: Flags = (told.started[:, 0] >= 0) | (told.ended[:, 0] >= 0)
         found |= (begun + frame_known_sample(0)) / RATE_HZ >= limit["known_s"]
         found |= (greeting_s >= limit["greeting_silent_s"]) | (time_s >= limit["greeting_time_s"])
+        found |= self._awaits_speech[slots] & (told.spoken[rows] | (silent_s >= LONE_BEEP_S - EARLY))
         found |= ~told.spoken[rows] & ((silent_s >= limit["silent_s"]) | (time_s >= limit["time_s"]))
         p = self._probability(told.evidence)
         gap_s, since_s = (told.evidence[:, NAMES.index(name)] for name in ("gap_s", "since_onset_s"))

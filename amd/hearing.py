@@ -10,7 +10,7 @@ import numpy as np
 
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
-from amd.callprogress import CallProgress, Heard, is_generated
+from amd.callprogress import CallProgress, Heard, Waits, is_generated
 from amd.ears import Ears, Frame, Tick
 from amd.framing import frame_end_sample, frame_known_sample
 from amd.networks import Network
@@ -92,13 +92,8 @@ class Hearing:
         return int(self._ears.framer.n_frames_of[self._slot])
 
     @property
-    def joins_s(self) -> float:
-        """Up to when a tone may begin that goes on with the last one, in seconds."""
-        return self._progress.joins_s
-
-    @property
-    def attends(self) -> bool:
-        """Whether the next frame may bring something by itself: tones wait for what follows them."""
+    def waits(self) -> Waits:
+        """What its tones wait for."""
         return self._progress.waits
 
     def tone_is_near(self, now: int) -> bool:

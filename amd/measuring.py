@@ -150,6 +150,7 @@ def measure(run: Any, past: Any, known: int, found: Doubles, pairs_hz: Doubles) 
     for at in range(n_pairs):
         pairs_hz[at, 0] = lows[at]
         pairs_hz[at, 1] = highs[at] if core[at, RATIO] >= PAIR_RATIO_MIN else 0.0
+    pairs_hz[n_pairs:] = 0.0
     return n_pairs
 
 

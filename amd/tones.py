@@ -157,14 +157,14 @@ class Ended:
 
     def most_pairs_near(self, lows_hz: Sequence[float], highs_hz: Sequence[float], within: float) -> Flags:
         """Whether half of a tone's pairs at least have their peaks near one of each, by a share of it."""
-        has = np.arange(PAIRS_KEPT) < self._n_pairs[: self.rows.size, None]
-        near = np.ones(self.rows.size, dtype=np.bool_)
+        n = self.rows.size
+        near = np.ones(n, dtype=np.bool_)
         for side, some_hz in enumerate((lows_hz, highs_hz)):
-            hz = self._pairs_hz[: self.rows.size, :, side]
-            fits = np.zeros(has.shape, dtype=np.bool_)
+            hz = self._pairs_hz[:n, :, side]
+            fits = np.zeros(hz.shape, dtype=np.bool_)
             for nominal_hz in some_hz:
                 fits |= np.abs(hz - nominal_hz) <= within * nominal_hz
-            near &= 2 * np.count_nonzero(fits & has, axis=1) >= self._n_pairs[: self.rows.size]
+            near &= 2 * np.count_nonzero(fits, axis=1) >= self._n_pairs[:n]
         return near
 
     def of(self, row: int) -> Tone | None:

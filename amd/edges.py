@@ -27,7 +27,6 @@ def _covered_shares() -> list[float]:
 
 
 _COVERED_SHARES: Final = np.array(_covered_shares())
-_COVERED: Final = np.arange(FRAME_SAMPLES + 1.0)
 
 
 @exact
@@ -53,4 +52,12 @@ def edge(levels_db: Doubles, steady_db: float) -> int:
 def covered_samples(level_db: float, steady_db: float) -> int:
     """How many samples of a frame hold a tone that starts or ends within it, from what its level lacks."""
     share = min(1.0, 10 ** ((level_db - steady_db) / 10))
-    return int(np.rint(np.interp(share, _COVERED_SHARES, _COVERED)))
+    low, high = 0, FRAME_SAMPLES
+    while high - low > 1:
+        between = (low + high) // 2
+        if _COVERED_SHARES[between] <= share:
+            low = between
+        else:
+            high = between
+    way = (share - _COVERED_SHARES[low]) / (_COVERED_SHARES[high] - _COVERED_SHARES[low])
+    return int(np.rint(low + way))

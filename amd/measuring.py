@@ -9,7 +9,6 @@ import math
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.compiled import exact
@@ -21,8 +20,10 @@ from amd.runs import (
     CLARITY,
     CONTEXT_FRAMES,
     DROP_DB,
+    KEEP_FRAMES,
     LEAST_FRAMES,
     LEVEL,
+    N_FACTS,
     NOISE,
     PACE_MAX_HZ,
     PACE_MAX_SHARE,
@@ -113,69 +114,83 @@ def measure(run: Any, past: Any, known: int, found: Doubles, pairs_hz: Doubles) 
         How many pairs there are.
     """
     level_db = run.middles[TONE]
-    frames = run.frames[: run.n_kept]
     on, off = edges(run)
     off = max(on + 1, min(known, off))
-    core = frames[core_of(frames, level_db, on, off)]
-    lows, highs = np.minimum(core[:, PEAK], core[:, SECOND]), np.maximum(core[:, PEAK], core[:, SECOND])
-    second = middle(core[:, RATIO])
+    core = _core_of(run, level_db, on, off)
+    n = core.shape[1]
+    lows, highs, shares_db = np.empty(n), np.empty(n), np.empty(n)
+    for at in range(n):
+        lows[at], highs[at] = min(core[PEAK, at], core[SECOND, at]), max(core[PEAK, at], core[SECOND, at])
+        shares_db[at] = core[TONE, at] - core[LEVEL, at]
+    second = middle(core[RATIO])
     is_pair = second > SECOND_MIN and max(_deviation(lows), _deviation(highs)) <= PAIR_WANDER_MAX_HZ
     hz = lows if is_pair else _course(core)
-    sweep_hz = _slope(core[:, AT], hz)
-    rests_hz = hz - sweep_hz * core[:, AT]
-    rests_hz = rests_hz - middle(rests_hz)
-    n_tail = run.n_kept if run.n == run.n_kept else 0
+    sweep_hz = _slope(core[AT], hz)
+    rests_hz = np.empty(n)
+    for at in range(n):
+        rests_hz[at] = hz[at] - sweep_hz * core[AT, at]
+    rest_hz, zero = middle(rests_hz), 0.0
+    for at in range(n):
+        rests_hz[at] -= rest_hz
     found[0], found[1] = on, off
     found[2] = middle(lows) if is_pair else middle(hz)
-    found[3] = middle(highs) if is_pair else 0.0
-    found[4], found[5], found[6] = run.steady, core.shape[0], level_db
-    found[7], found[8] = middle(core[:, CLARITY]), core[:, CLARITY].min()
-    found[9] = np.sqrt(((core[:, TONE] - core[:, TONE].mean()) ** 2).mean())
+    found[3] = middle(highs) if is_pair else zero
+    found[4], found[5], found[6] = run.steady, n, level_db
+    found[7], found[8] = middle(core[CLARITY]), _least(core[CLARITY])
+    found[9] = _spread(core[TONE], _mean(core[TONE]))
     found[10] = sweep_hz * RATE_HZ / HOP_SAMPLES
-    found[11], found[12] = _deviation(rests_hz), np.sqrt((rests_hz**2).mean())
+    found[11], found[12] = _deviation(rests_hz), _spread(rests_hz, zero)
     found[13] = 10 * math.log10(max(second, SECOND_LEAST))
-    found[14] = _deviation(highs) if is_pair else 0.0
-    found[15] = _n_partial(run.lead_db, frames[:, TONE], level_db)
-    found[16] = _n_partial(run.tail_db, frames[run.n_kept - n_tail :, TONE][::-1], level_db)
-    found[17] = 1 - run.n_kept / (frames[-1, AT] - frames[0, AT] + 1)
+    found[14] = _deviation(highs) if is_pair else zero
+    found[15] = _n_partial(run, run.lead_db, level_db, 0, 1, run.n_kept)
+    found[16] = _n_partial(
+        run, run.tail_db, level_db, run.n_kept - 1, -1, run.n_kept if run.n == run.n_kept else 0
+    )
+    found[17] = 1 - run.n_kept / (run.frames[run.n_kept - 1, AT] - run.frames[0, AT] + 1)
     before_db, near_db = _before(run, on)
     after_db, quietest_db = _after(run, off)
     found[18], found[19] = level_db - before_db, level_db - after_db
     found[20], found[21] = level_db - near_db, level_db - quietest_db
-    found[22] = middle(core[:, TONE] - core[:, LEVEL])
-    found[23] = level_db - middle(core[:, NOISE])
+    found[22] = middle(shares_db)
+    found[23] = level_db - middle(core[NOISE])
     found[24], found[25], found[26] = alone_s(past, on, level_db), n_notes(past, on, level_db), known
     add(past, on, off, level_db, found[7], run.steady)
-    n_pairs: int = min(core.shape[0], PAIRS_KEPT)
-    for at in range(n_pairs):
-        pairs_hz[at, 0] = lows[at]
-        pairs_hz[at, 1] = highs[at] if core[at, RATIO] >= PAIR_RATIO_MIN else 0.0
-    pairs_hz[n_pairs:] = 0.0
+    n_pairs: int = min(n, PAIRS_KEPT)
+    for at in range(PAIRS_KEPT):
+        is_there = at < n_pairs
+        pairs_hz[at, 0] = lows[at] if is_there else zero
+        pairs_hz[at, 1] = highs[at] if is_there and core[RATIO, at] >= PAIR_RATIO_MIN else zero
     return n_pairs
 
 
 @exact
 def deviation_db(run: Any) -> float:
     """How far a run's level is from its median, as a standard deviation."""
-    return _deviation(run.frames[: run.n_kept, TONE])
+    levels_db = np.empty(run.n_kept)
+    for at in range(run.n_kept):
+        levels_db[at] = run.frames[at, TONE]
+    return _deviation(levels_db)
 
 
 @exact
-def core_of(frames: Doubles, level_db: float, on: int, off: int) -> npt.NDArray[np.intp]:
-    """The whole frames of a tone, or the loud ones where none is whole."""
-    found = np.empty(frames.shape[0], dtype=np.intp)
-    n = 0
-    for at in range(frames.shape[0]):
-        index = int(frames[at, AT])
+def _core_of(run: Any, level_db: float, on: int, off: int) -> Doubles:
+    """The whole frames of a tone, or the loud ones where none is whole: shape ``(N_FACTS, n)``."""
+    rows, n = np.empty(KEEP_FRAMES, dtype=np.intp), 0
+    for at in range(run.n_kept):
+        index = int(run.frames[at, AT])
         if _start(index) >= on - EDGE_MARGIN_SAMPLES and _end(index) <= off + EDGE_MARGIN_SAMPLES:
-            found[n] = at
+            rows[n] = at
             n += 1
     if n == 0:
-        for at in range(frames.shape[0]):
-            if frames[at, TONE] >= level_db - FULL_DB:
-                found[n] = at
+        for at in range(run.n_kept):
+            if run.frames[at, TONE] >= level_db - FULL_DB:
+                rows[n] = at
                 n += 1
-    return found[:n]
+    core = np.empty((N_FACTS, n))
+    for at in range(n):
+        for fact in range(N_FACTS):
+            core[fact, at] = run.frames[rows[at], fact]
+    return core
 
 
 @exact
@@ -212,22 +227,22 @@ def _after(run: Any, off: int) -> tuple[float, float]:
 @exact
 def _course(core: Doubles) -> Doubles:
     """Where one tone went, in Hz: its peak in each frame, be it the second where another tone's is stronger."""
-    home_hz = ascending(core[:, PEAK])[(core.shape[0] - 1) // 2]
+    n = core.shape[1]
+    home_hz = ascending(core[PEAK])[(n - 1) // 2]
     pace_hz = max(PACE_MAX_HZ, PACE_MAX_SHARE * home_hz)
-    found = core[:, PEAK].copy()
-    for at in range(found.size):
-        is_second = core[at, RATIO] > SECOND_MIN and abs(core[at, SECOND] - home_hz) <= pace_hz
-        if is_second and abs(found[at] - home_hz) > pace_hz:
-            found[at] = core[at, SECOND]
+    found = np.empty(n)
+    for at in range(n):
+        is_second = core[RATIO, at] > SECOND_MIN and abs(core[SECOND, at] - home_hz) <= pace_hz
+        found[at] = core[SECOND if is_second and abs(core[PEAK, at] - home_hz) > pace_hz else PEAK, at]
     return found
 
 
 @exact
-def _n_partial(beside_db: float, levels_db: Doubles, level_db: float) -> int:
+def _n_partial(run: Any, beside_db: float, level_db: float, first: int, way: int, n_most: int) -> int:
     """How many frames, outermost first, hold something of a tone before one holds all of it."""
     n = 0
-    for at in range(-1, levels_db.size):
-        db = beside_db if at < 0 else levels_db[at]
+    for at in range(-1, n_most):
+        db = beside_db if at < 0 else run.frames[first + way * at, TONE]
         if db >= level_db - FULL_DB:
             break
         n += db >= level_db + EDGE_MIN_DB
@@ -237,7 +252,35 @@ def _n_partial(beside_db: float, levels_db: Doubles, level_db: float) -> int:
 @exact
 def _deviation(values: Doubles) -> float:
     """Median distance from the median, as a standard deviation: a spoilt frame does not move it."""
-    return DEVIATION * middle(np.abs(values - middle(values)))
+    center, away = middle(values), np.empty(values.size)
+    for at in range(values.size):
+        away[at] = abs(values[at] - center)
+    return DEVIATION * middle(away)
+
+
+@exact
+def _mean(values: Doubles) -> float:
+    total = 0.0
+    for at in range(values.size):
+        total += values[at]
+    return total / values.size
+
+
+@exact
+def _least(values: Doubles) -> float:
+    least = values[0]
+    for at in range(1, values.size):
+        least = min(least, values[at])
+    return float(least)
+
+
+@exact
+def _spread(values: Doubles, center: float) -> float:
+    """Root of the mean square of distances from a value."""
+    total = 0.0
+    for at in range(values.size):
+        total += (values[at] - center) ** 2
+    return math.sqrt(total / values.size)
 
 
 @exact
@@ -251,7 +294,37 @@ def _slope(at: Doubles, hz: Doubles) -> float:
         for other in range(one + 1, at.size):
             slopes[n] = (hz[other] - hz[one]) / (at[other] - at[one])
             n += 1
-    return np.median(slopes)
+    later = _ranked(slopes, n // 2)
+    if n % 2:
+        return later
+    sooner = slopes[0]
+    for place in range(1, n // 2):
+        sooner = max(sooner, slopes[place])
+    return (sooner + later) / 2
+
+
+@exact
+def _ranked(values: Doubles, rank: int) -> float:
+    """The value of a rank; those before it are moved before it (Hoare 1961, doi:10.1145/366622.366647)."""
+    first, last = 0, values.size - 1
+    while first < last:
+        pivot, low, high = values[(first + last) // 2], first, last
+        while low <= high:
+            while values[low] < pivot:
+                low += 1
+            while values[high] > pivot:
+                high -= 1
+            if low <= high:
+                values[low], values[high] = values[high], values[low]
+                low += 1
+                high -= 1
+        if rank <= high:
+            last = high
+        elif rank >= low:
+            first = low
+        else:
+            break
+    return float(values[rank])
 
 
 @exact

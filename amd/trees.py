@@ -58,7 +58,7 @@ class Trees:
             trees, depth = [np.array(tree, dtype=np.float64) for tree in content["trees"]], int(content["depth"])
             _check(trees, min(len(measures), _N_MEASURES))
             by_measure = _limits_of(trees, len(measures))
-            laid = [_laid_out(tree, depth, by_measure) for tree in trees]
+            laid = [_laid_out(tree.tolist(), _ranks(tree, by_measure), depth) for tree in trees]
             n_nodes = max(len(nodes) for nodes, _ in laid)
             nodes = np.zeros((len(laid), n_nodes), dtype=np.uint32)
             answers = np.zeros((len(laid), n_nodes))
@@ -107,24 +107,33 @@ def _limits_of(trees: Sequence[Floats], n_measures: int) -> list[Floats]:
     return found
 
 
-def _laid_out(tree: Floats, depth: int, by_measure: Sequence[Floats]) -> tuple[list[int], list[float]]:
+def _ranks(tree: Floats, by_measure: Sequence[Floats]) -> list[int]:
+    """Rank of each node's limit among all limits of its measure."""
+    ranks = np.zeros(len(tree), dtype=np.intp)
+    for measure in np.unique(tree[:, 0]).astype(int).tolist():
+        is_asked = tree[:, 0] == measure
+        ranks[is_asked] = np.searchsorted(by_measure[measure], tree[is_asked, 1])
+    return ranks.tolist()
+
+
+def _laid_out(tree: list[list[float]], ranks: list[int], depth: int) -> tuple[list[int], list[float]]:
     """Lay out a tree with the two ways of each question side by side, level by level."""
     places = [0]
     words: list[int] = []
     level_end = 1
     for level in range(depth + 1):
         for at in range(len(words), level_end):
-            measure, limit, yes, no, _ = tree[places[at]]
-            if level == depth or int(yes) == int(no) == places[at]:
+            place = places[at]
+            measure, _, yes, no, _ = tree[place]
+            if level == depth or yes == no == place:
                 words.append((_N_RANKS - 1) << 16 | at)
                 continue
-            rank = int(np.searchsorted(by_measure[int(measure)], limit))
-            words.append(rank << 16 | int(measure) << _WAY_BITS | len(places))
+            words.append(ranks[place] << 16 | int(measure) << _WAY_BITS | len(places))
             places += [int(yes), int(no)]
         level_end = len(places)
         if level_end >= _N_WAYS:
             raise ValueError(f"a tree has more than {_N_WAYS} nodes")
-    return words, [float(tree[place, 4]) for place in places]
+    return words, [tree[place][4] for place in places]
 
 
 @exact

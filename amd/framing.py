@@ -97,17 +97,28 @@ class Framer:
         slots, sizes : ndarray of int, shape (n_calls,)
             The calls, each once, and how many of the samples are theirs.
         """
-        n_before = self.n_frames_of[slots]
-        n_held = self.n_samples_of[slots] - n_before * HOP_SAMPLES
-        n_new = np.maximum(0, (n_held + sizes - FRAME_SAMPLES) // HOP_SAMPLES + 1)
-        n_rows = int(n_new.sum())
+        plan = np.empty((3, slots.size), dtype=np.intp)
+        n_rows = _plan(slots, sizes, self.n_frames_of, self.n_samples_of, plan)
         cut = Cut(
             np.empty((n_rows, FRAME_SAMPLES), np.float32), np.empty(n_rows, np.intp), np.empty(n_rows, np.intp)
         )
-        _cut(samples, slots, sizes, n_held, n_before, n_new, self._held, *cut)
-        self.n_frames_of[slots] += n_new
-        self.n_samples_of[slots] += sizes
+        _cut(samples, slots, sizes, plan, self._held, *cut)
         return cut
+
+
+@compiled
+def _plan(slots: Slots, sizes: Slots, n_frames_of: Slots, n_samples_of: Slots, plan: Slots) -> int:
+    """Count, for each call, the samples that are held, its frames so far and the new ones; return all new ones."""
+    n_rows = 0
+    for call in range(slots.size):
+        slot = slots[call]
+        n_held = n_samples_of[slot] - n_frames_of[slot] * HOP_SAMPLES
+        n_new = max(0, (n_held + sizes[call] - FRAME_SAMPLES) // HOP_SAMPLES + 1)
+        plan[0, call], plan[1, call], plan[2, call] = n_held, n_frames_of[slot], n_new
+        n_frames_of[slot] += n_new
+        n_samples_of[slot] += sizes[call]
+        n_rows += n_new
+    return n_rows
 
 
 @compiled
@@ -115,9 +126,7 @@ def _cut(
     samples: Samples,
     slots: Slots,
     sizes: Slots,
-    n_held: Slots,
-    n_before: Slots,
-    n_new: Slots,
+    plan: Slots,
     held: Samples,
     frames: Samples,
     row_slots: Slots,
@@ -126,21 +135,24 @@ def _cut(
     """Fill the frames, and keep what is left of each call."""
     row, start = 0, 0
     for call in range(slots.size):
-        kept, old = held[slots[call]], n_held[call]
-        for frame in range(n_new[call]):
+        kept, old, n_new = held[slots[call]], plan[0, call], plan[2, call]
+        for frame in range(n_new):
             first = frame * HOP_SAMPLES
             n_old = min(max(0, old - first), FRAME_SAMPLES)
-            frames[row, :n_old] = kept[first : first + n_old]
-            at = start + first + n_old - old
-            frames[row, n_old:] = samples[at : at + FRAME_SAMPLES - n_old]
+            for at in range(n_old):
+                frames[row, at] = kept[first + at]
+            at = start + first - old
+            for place in range(n_old, FRAME_SAMPLES):
+                frames[row, place] = samples[at + place]
             row_slots[row] = slots[call]
-            index[row] = n_before[call] + frame
+            index[row] = plan[1, call] + frame
             row += 1
-        first = n_new[call] * HOP_SAMPLES
+        first = n_new * HOP_SAMPLES
         n_left = max(0, old - first)
         if first > 0:
             for at in range(n_left):
                 kept[at] = kept[first + at]
         at = start + max(0, first - old)
         start += sizes[call]
-        kept[n_left : n_left + start - at] = samples[at:start]
+        for place in range(start - at):
+            kept[n_left + place] = samples[at + place]

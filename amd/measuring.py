@@ -34,6 +34,7 @@ from amd.runs import (
     TONE,
     Doubles,
     ascending,
+    mean,
     middle,
 )
 from amd.spectrum import LEVEL_MIN_DB
@@ -137,7 +138,7 @@ def measure(run: Any, past: Any, known: int, found: Doubles, pairs_hz: Doubles) 
     found[3] = middle(highs) if is_pair else zero
     found[4], found[5], found[6] = run.steady, n, level_db
     found[7], found[8] = middle(core[CLARITY]), _least(core[CLARITY])
-    found[9] = _spread(core[TONE], _mean(core[TONE]))
+    found[9] = _spread(core[TONE], mean(core[TONE]))
     found[10] = sweep_hz * RATE_HZ / HOP_SAMPLES
     found[11], found[12] = _deviation(rests_hz), _spread(rests_hz, zero)
     found[13] = 10 * math.log10(max(second, SECOND_LEAST))
@@ -259,14 +260,6 @@ def _deviation(values: Doubles) -> float:
 
 
 @exact
-def _mean(values: Doubles) -> float:
-    total = 0.0
-    for at in range(values.size):
-        total += values[at]
-    return total / values.size
-
-
-@exact
 def _least(values: Doubles) -> float:
     least = values[0]
     for at in range(1, values.size):
@@ -280,7 +273,8 @@ def _spread(values: Doubles, center: float) -> float:
     total = 0.0
     for at in range(values.size):
         total += (values[at] - center) ** 2
-    return math.sqrt(total / values.size)
+    spread: float = math.sqrt(total / values.size)
+    return spread
 
 
 @exact
@@ -300,7 +294,8 @@ def _slope(at: Doubles, hz: Doubles) -> float:
     sooner = slopes[0]
     for place in range(1, n // 2):
         sooner = max(sooner, slopes[place])
-    return (sooner + later) / 2
+    between: float = (sooner + later) / 2
+    return between
 
 
 @exact
@@ -324,7 +319,8 @@ def _ranked(values: Doubles, rank: int) -> float:
             first = low
         else:
             break
-    return float(values[rank])
+    found: float = values[rank]
+    return found
 
 
 @exact

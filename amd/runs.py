@@ -146,7 +146,7 @@ def step(run: Any, frame: Doubles, ended: Runs, at: int) -> bool:
             run.still = run.pending = False
     if run.n == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
         _begin(run, frame, n_missed)
-    run.recent[run.n_recent % _BEFORE_FRAMES] = frame
+    _put(run.recent[run.n_recent % _BEFORE_FRAMES], frame)
     run.n_recent += 1
     return has_ended
 
@@ -154,7 +154,9 @@ def step(run: Any, frame: Doubles, ended: Runs, at: int) -> bool:
 @exact
 def _begin(run: Any, frame: Doubles, n_missed: int) -> None:
     """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
-    missed = run.after.copy()
+    missed = np.empty((_AFTER_FRAMES, N_FACTS))
+    for at in range(_AFTER_FRAMES):
+        _put(missed[at], run.after[at])
     sooner, first = n_missed, frame
     while sooner > 0:
         one = missed[sooner - 1]
@@ -168,14 +170,14 @@ def _begin(run: Any, frame: Doubles, n_missed: int) -> None:
     for at in range(max(0, n_recent - _BEFORE_FRAMES), n_recent):
         recent = run.recent[at % _BEFORE_FRAMES]
         if recent[AT] < first[AT]:
-            run.before[n_before] = recent
+            _put(run.before[n_before], recent)
             n_before += 1
     dual = min(first[RATIO], frame[RATIO]) > SECOND_MIN  # not where another tone still sounds
     leads = n_before > 0 and goes_on(first, run.before[n_before - 1], dual)
     run.lead_db = run.before[n_before - 1, TONE] if leads else LEVEL_MIN_DB
     run.tail_db = LEVEL_MIN_DB
     run.n_before, run.n_after, run.n_astray = n_before, 0, 0
-    run.frames[0] = first
+    _put(run.frames[0], first)
     run.n = run.n_kept = 1
     run.n_pairs = 1 if dual else 0
     run.last = int(first[AT])
@@ -196,7 +198,7 @@ def _is_over(run: Any, frame: Doubles) -> bool:
     if since == 1:
         is_tail = goes_on(run.frames[run.n_kept - 1], frame, _is_dual(run))
         run.tail_db = frame[TONE] if is_tail else LEVEL_MIN_DB
-    run.after[run.n_after] = frame
+    _put(run.after[run.n_after], frame)
     run.n_after += 1
     fell = run.tail_db < run.middles[TONE] - DROP_DB and since >= CLEAR_FRAMES
     return bool(fell or since > BRIDGE_FRAMES)
@@ -263,7 +265,7 @@ def _take(run: Any, frame: Doubles) -> None:
     run.last = int(frame[AT])
     run.n += 1
     if run.n <= KEEP_FRAMES:
-        run.frames[n_kept] = frame
+        _put(run.frames[n_kept], frame)
         run.n_kept = n_kept + 1
         run.n_astray += off_hz > DRIFT_MAX_HZ
         run.n_pairs += frame[RATIO] > SECOND_MIN
@@ -309,7 +311,7 @@ def _lasts(run: Any) -> bool:
     peaks_hz = run.frames[:n_kept, PEAK]
     sooner, later = peaks_hz[: n_kept // 2], peaks_hz[n_kept // 2 :]
     # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
-    drift_hz = abs(later.mean() - sooner.mean())
+    drift_hz = abs(mean(later) - mean(sooner))
     drift_hz = min(drift_hz, abs(middle(later) - middle(sooner)))
     drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
     return bool(drift_hz <= LASTING_DRIFT_MAX_HZ)
@@ -323,12 +325,29 @@ def _is_pending(run: Any) -> bool:
         return False
     is_pure = run.middles[CLARITY] >= LASTING_CLARITY_MIN
     may_beat = is_pure and BEATING_MIN_HZ <= run.middles[PEAK] < BEATING_MAX_HZ
-    recent_hz = run.frames[max(0, n_kept - STEADY_FRAMES) : n_kept, PEAK]
-    rests = is_pure and recent_hz.max() - recent_hz.min() <= DRIFT_MAX_HZ
+    lowest_hz = highest_hz = run.frames[n_kept - 1, PEAK]
+    for at in range(max(0, n_kept - STEADY_FRAMES), n_kept):
+        lowest_hz, highest_hz = min(lowest_hz, run.frames[at, PEAK]), max(highest_hz, run.frames[at, PEAK])
+    rests = is_pure and highest_hz - lowest_hz <= DRIFT_MAX_HZ
     if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
         return bool(run.still)
     few_astray = run.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
     return bool(is_pure or few_astray)
+
+
+@exact
+def _put(to: Doubles, frame: Doubles) -> None:
+    for fact in range(N_FACTS):
+        to[fact] = frame[fact]
+
+
+@exact
+def mean(values: Doubles) -> float:
+    """Return the mean."""
+    total = 0.0
+    for at in range(values.size):
+        total += values[at]
+    return total / values.size
 
 
 @exact

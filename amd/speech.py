@@ -120,7 +120,8 @@ def _refer(facts: Floats, slots: Slots, floors_db: Floats, peaks_db: Floats, kno
     for row in range(facts.shape[0]):
         slot, n_live, loudest_db = slots[row], 0, np.float32(-np.inf)
         floor_db = floors_db[slot]
-        mean_db[:] = 0
+        for band in range(N_MEL):
+            mean_db[band] = 0
         for frame in range(TICK_FRAMES):
             loudest_db = max(loudest_db, facts[row, frame, _LEVEL])
             if facts[row, frame, _LEVEL] > DIGITAL_SILENCE_DB:
@@ -224,6 +225,8 @@ class SpeechTracker:
         ticks = np.empty((n_most, TICK_FRAMES, N_FACTS), dtype=np.float32)
         rows, turns = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.intp)
         n_ticks = _gather(facts, slots, self._tick, self._n_frames, ticks, rows, turns)
+        if n_ticks == 0:
+            return no_ticks()
         ticks, rows, turns = ticks[:n_ticks], rows[:n_ticks], turns[:n_ticks]
         return self._judge(ticks, slots[rows], rows, turns)
 
@@ -260,6 +263,15 @@ class SpeechTracker:
         return Judged(slots, rows, turns, log_odds, snr_db, active, voiced, floor_db, inputs)
 
 
+@cache
+def no_ticks() -> Judged:
+    """What is judged where no tick is complete."""
+    none, flags = np.zeros(0, dtype=np.intp), np.zeros((0, TICK_FRAMES), dtype=np.bool_)
+    values = np.zeros((0, TICK_FRAMES), dtype=np.float32)
+    inputs = np.zeros((0, len(TICK_INPUTS)), dtype=np.float32)
+    return Judged(none, none, none, values, values, flags, flags, values, inputs)
+
+
 def in_turns(turns: Slots) -> Iterator[Slots]:
     """Indices of the first ticks of all calls, then of their second ones, and so on."""
     for turn in range(int(turns.max(initial=-1)) + 1):
@@ -274,12 +286,15 @@ def _gather(
     n_ticks = 0
     for row in range(facts.shape[0]):
         slot = slots[row]
-        tick[slot, n_frames[slot]] = facts[row]
+        for fact in range(N_FACTS):
+            tick[slot, n_frames[slot], fact] = facts[row, fact]
         n_frames[slot] += 1
         if n_frames[slot] < TICK_FRAMES:
             continue
         n_frames[slot] = 0
-        ticks[n_ticks] = tick[slot]
+        for frame in range(TICK_FRAMES):
+            for fact in range(N_FACTS):
+                ticks[n_ticks, frame, fact] = tick[slot, frame, fact]
         rows[n_ticks] = row
         goes_on = n_ticks > 0 and slots[rows[n_ticks - 1]] == slot  # a call's frames are together
         turns[n_ticks] = turns[n_ticks - 1] + 1 if goes_on else 0
@@ -305,7 +320,9 @@ def _activities(
     for row in now:
         slot = slots[row]
         loud = peaks_db[slot] >= SPEECH_LEVEL_MIN_DB
-        highest_db = floors_db[slot].max()
+        highest_db = floors_db[slot, 0]
+        for band in range(1, N_MEL):
+            highest_db = max(highest_db, floors_db[slot, band])
         for frame in range(TICK_FRAMES):
             level_db = ticks[row, frame, _LEVEL]
             silent = level_db <= DIGITAL_SILENCE_DB
@@ -313,7 +330,10 @@ def _activities(
                 above_db[band] = ticks[row, frame, N_PLAIN + band] - floors_db[slot, band]
             total_db = np.float32(0)
             for _ in range(SNR_BANDS):
-                best = above_db.argmax()
+                best = 0
+                for band in range(1, N_MEL):
+                    if above_db[band] > above_db[best]:
+                        best = band
                 total_db += above_db[best]
                 above_db[best] = -np.inf
             snr_db[row, frame] = np.float32(0) if silent else total_db / np.float32(SNR_BANDS)

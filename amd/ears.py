@@ -14,12 +14,15 @@ from amd.answer import AnswerTracker
 from amd.audio import Samples
 from amd.cadence import Run, run_of
 from amd.callprogress import LASTING, are_generated
+from amd.compiled import exact
 from amd.framing import Framer, Slots
 from amd.judging import Judge, Places, Told
 from amd.networks import Network
-from amd.spectrum import Floats, SpectrumAnalyser
-from amd.speech import TICK_FRAMES, Activity, Judged, SpeechTracker, facts_of
-from amd.tones import Followed, Sounding, Tone, ToneTracker, frames_of
+from amd.runs import N_FACTS as N_TONAL
+from amd.runs import Doubles
+from amd.spectrum import LEVEL, NOISE, TONE, Floats, SpectrumAnalyser
+from amd.speech import N_FACTS, N_MEL, N_PLAIN, TICK_FRAMES, Activity, Judged, SpeechTracker
+from amd.tones import Followed, Sounding, Tone, ToneTracker
 
 
 class Tick(NamedTuple):
@@ -156,6 +159,29 @@ def _tick(told: Told, ticks: Judged | None, at: int, n_frames: int = TICK_FRAMES
     )
 
 
+@exact
+def _tell(
+    levels_db: Floats,
+    plain: Floats,
+    above_noise: Floats,
+    voiced: Floats,
+    index: Slots,
+    heard: Floats,
+    tonal: Doubles,
+) -> None:
+    """Tell of each frame what speech is judged by, as `amd.speech.facts_of`, and what `amd.runs.Frame` has."""
+    for row in range(index.size):
+        heard[row, 0], heard[row, 1], heard[row, 2] = levels_db[row, LEVEL], voiced[row, 0], voiced[row, 1]
+        heard[row, 3], heard[row, 4], heard[row, 5] = plain[row, 2], plain[row, 3], plain[row, 4]
+        for band in range(N_MEL):
+            heard[row, N_PLAIN + band] = levels_db[row, band]
+        peak = np.float64(above_noise[row, 2])
+        tonal[row, 0], tonal[row, 1], tonal[row, 2] = index[row], levels_db[row, LEVEL], levels_db[row, TONE]
+        tonal[row, 3], tonal[row, 4], tonal[row, 5] = above_noise[row, 4], above_noise[row, 0], above_noise[row, 1]
+        tonal[row, 6] = (np.float64(above_noise[row, 3]) - peak) / max(peak, 1e-6)
+        tonal[row, 7] = levels_db[row, NOISE]
+
+
 class Ears:
     """Ears for some calls; ``network`` says how much they sound like a recording."""
 
@@ -187,19 +213,21 @@ class Ears:
         """
         before = self.framer.n_frames_of[slots]
         frames, row_slots, index = self.framer.cut(samples, slots, sizes)
-        facts = self._spectrum.feed(frames, row_slots)
-        followed = self._tones.feed(frames_of(facts, index), row_slots)
+        table = self._spectrum.analyse(frames, row_slots)
+        heard, tonal = np.empty((index.size, N_FACTS), dtype=np.float32), np.empty((index.size, N_TONAL))
+        _tell(*table, index, heard, tonal)
+        followed = self._tones.feed(tonal, row_slots)
         generated = np.full((row_slots.size, 2), -1, dtype=np.int64)
         ended = followed.ended
         if ended.rows.size:
             is_tone = are_generated(ended)
             generated[ended.rows[is_tone]] = ended.values[is_tone, :2]
-        ticks = self._speech.feed(facts_of(facts), row_slots)
+        ticks = self._speech.feed(heard, row_slots)
         sounding_off = np.where(followed.still, followed.off, -1)
         log_odds = self._answer.feed(ticks)
         told = self.judge.feed(row_slots, followed.pending, sounding_off, generated, ticks, log_odds)
         firsts = np.concatenate([[0], np.cumsum(self.framer.n_frames_of[slots] - before)])
-        return Batch(row_slots, index, firsts, facts.level_db, followed, generated, ticks, told)
+        return Batch(row_slots, index, firsts, table.levels_db[:, LEVEL], followed, generated, ticks, told)
 
     def finish_tone(self, slot: int) -> Tone | None:
         """End the tone of a call that is over."""

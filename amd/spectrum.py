@@ -8,7 +8,7 @@ there are and of whose they are, so the facts do not depend on how the stream wa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -129,6 +129,8 @@ class FrameFacts:
 
 
 TINY: Final = np.float32(1e-20)
+_TINY_SUM: Final = TINY * np.float32(FRAME_SAMPLES / 2)
+"""`TINY` as a mean square: a sum over the bins is so many times an autocorrelation."""
 LAGS: Final = np.arange(LAG_MIN_SAMPLES, LAG_MAX_SAMPLES + 1)
 _COSINES: Final = (
     np.cos(2 * np.pi * np.outer(np.arange(FIRST_BIN, END_BIN), np.append(LAGS, 0)) / FRAME_SAMPLES)
@@ -142,9 +144,53 @@ _LEVEL_MIN: Final = np.float32(10 ** (LEVEL_MIN_DB / 10))
 _MEL_MIN: Final = np.float32(10 ** (MEL_MIN_DB / 10))
 _N_MEL: Final = len(MEL_EDGES_BINS) - 1
 _N_BANDS: Final = len(BAND_EDGES_BINS) - 1
-_LEVEL, _BANDS, _TONE, _NOISE = _N_MEL, _N_MEL + 1, _N_MEL + 1 + _N_BANDS, _N_MEL + 2 + _N_BANDS
-_N_LEVELS: Final = _NOISE + 1
+LEVEL, _BANDS, TONE, NOISE = _N_MEL, _N_MEL + 1, _N_MEL + 1 + _N_BANDS, _N_MEL + 2 + _N_BANDS
+N_LEVELS: Final = NOISE + 1
 """Columns of what is told in dB."""
+
+
+class Table(NamedTuple):
+    """Facts of ``n`` frames, as columns side by side.
+
+    Parameters
+    ----------
+    levels_db : ndarray of float32, shape (n, N_LEVELS)
+        Levels of the mel bands, of the frame (`LEVEL`), of six bands, of a tone (`TONE`), of the noise (`NOISE`).
+    plain, tonal : ndarray of float32, shape (n, 5)
+        Frequencies of both peaks, their shares, clarity: of the power, and above the noise.
+    voiced : ndarray of float32, shape (n, 2)
+        Voicing, and pitch in Hz.
+    """
+
+    levels_db: Floats
+    plain: Floats
+    tonal: Floats
+    voiced: Floats
+
+    def facts(self) -> FrameFacts:
+        """The same, by name."""
+        levels_db, plain, tonal, voiced = self
+        return FrameFacts(
+            level_db=levels_db[:, LEVEL],
+            bands_db=levels_db[:, _BANDS:TONE],
+            mel_db=levels_db[:, :_N_MEL],
+            voicing=voiced[:, 0],
+            pitch_hz=voiced[:, 1],
+            peak_hz=plain[:, 0],
+            second_hz=plain[:, 1],
+            peak_share=plain[:, 2],
+            pair_share=plain[:, 3],
+            clarity=plain[:, 4],
+            tonal=TonalFacts(
+                peak_hz=tonal[:, 0],
+                second_hz=tonal[:, 1],
+                peak_share=tonal[:, 2],
+                pair_share=tonal[:, 3],
+                clarity=tonal[:, 4],
+                tone_db=levels_db[:, TONE],
+                noise_db=levels_db[:, NOISE],
+            ),
+        )
 
 
 class SpectrumAnalyser:
@@ -164,37 +210,22 @@ class SpectrumAnalyser:
 
         ``slots`` says whose frame each is, call 0's unless given; those of one call are in order.
         """
-        n = frames.shape[0]
         if slots is None:
-            slots = np.zeros(n, dtype=np.intp)
-        levels = np.empty((n, _N_LEVELS), dtype=np.float32)
+            slots = np.zeros(frames.shape[0], dtype=np.intp)
+        return self.analyse(frames, slots).facts()
+
+    def analyse(self, frames: Floats, slots: Slots) -> Table:
+        """The same, as columns side by side."""
+        n = frames.shape[0]
+        levels = np.empty((n, N_LEVELS), dtype=np.float32)
         plain, tonal = (np.empty((n, 5), dtype=np.float32) for _ in range(2))
         voiced = np.empty((n, 2), dtype=np.float32)
         for at in range(0, n, BLOCK_FRAMES):
             rows = slice(at, at + BLOCK_FRAMES)
             self._analyse(frames[rows], slots[rows], levels[rows], plain[rows], tonal[rows], voiced[rows])
-        levels_db = np.float32(10) * np.log10(levels)
-        return FrameFacts(
-            level_db=levels_db[:, _LEVEL],
-            bands_db=levels_db[:, _BANDS:_TONE],
-            mel_db=levels_db[:, :_N_MEL],
-            voicing=voiced[:, 0],
-            pitch_hz=voiced[:, 1],
-            peak_hz=plain[:, 0],
-            second_hz=plain[:, 1],
-            peak_share=plain[:, 2],
-            pair_share=plain[:, 3],
-            clarity=plain[:, 4],
-            tonal=TonalFacts(
-                peak_hz=tonal[:, 0],
-                second_hz=tonal[:, 1],
-                peak_share=tonal[:, 2],
-                pair_share=tonal[:, 3],
-                clarity=tonal[:, 4],
-                tone_db=levels_db[:, _TONE],
-                noise_db=levels_db[:, _NOISE],
-            ),
-        )
+        np.log10(levels, out=levels)
+        levels *= np.float32(10)
+        return Table(levels, plain, tonal, voiced)
 
     def _analyse(
         self, frames: Floats, slots: Slots, levels: Floats, plain: Floats, tonal: Floats, voiced: Floats
@@ -227,7 +258,7 @@ def _powers(parts: Floats, slots: Slots, recent: Floats, power: Floats, mean: Fl
                 total += power[row, at]
             whole += total
             levels[row, _BANDS + band] = max(total, _LEVEL_MIN)
-        levels[row, _LEVEL] = whole
+        levels[row, LEVEL] = whole
         before = recent[slots[row]]
         for at in range(END_BIN - FIRST_BIN):
             now = power[row, FIRST_BIN + at]
@@ -241,11 +272,8 @@ def _periodicity(correlations: Floats, voiced: Floats) -> None:
     """The greatest normalised autocorrelation of each row, and its rate in Hz."""
     n_lags = correlations.shape[1] - 1
     for row in range(correlations.shape[0]):
-        best = 0
-        for at in range(1, n_lags):
-            if correlations[row, at] > correlations[row, best]:
-                best = at
-        voiced[row, 0] = correlations[row, best] / max(correlations[row, n_lags], TINY)
+        best = _greatest(correlations[row], 0, n_lags)
+        voiced[row, 0] = correlations[row, best] / max(correlations[row, n_lags], _TINY_SUM)
         voiced[row, 1] = np.float32(RATE_HZ) / np.float32(LAG_MIN_SAMPLES + best)
 
 
@@ -256,8 +284,8 @@ def _peaks(power: Floats, noise: Floats, levels: Floats, plain: Floats, tonal: F
     spectrum = np.zeros(END_BIN + _WIDE_BINS + 1, dtype=np.float32)  # there is no power outside the telephone band
     weights = np.empty(n_bins, dtype=np.float32)
     for row in range(power.shape[0]):
-        total = levels[row, _LEVEL]
-        levels[row, _LEVEL] = max(total, _LEVEL_MIN)
+        total = levels[row, LEVEL]
+        levels[row, LEVEL] = max(total, _LEVEL_MIN)
         for at in range(FIRST_BIN, END_BIN):
             spectrum[at] = power[row, at]
         _take_peaks(spectrum, total, plain, row)
@@ -279,8 +307,8 @@ def _peaks(power: Floats, noise: Floats, levels: Floats, plain: Floats, tonal: F
         tonal[row, 2] = min(tonal[row, 2] * (whole / counted), np.float32(1))
         tonal[row, 3] = min(tonal[row, 3] * (whole / counted), np.float32(1))
         tonal[row, 4] = explained / counted
-        levels[row, _TONE] = max(min(explained / weights[nearest], total), _LEVEL_MIN)
-        levels[row, _NOISE] = max(noise_power, _LEVEL_MIN)
+        levels[row, TONE] = max(min(explained / weights[nearest], total), _LEVEL_MIN)
+        levels[row, NOISE] = max(noise_power, _LEVEL_MIN)
 
 
 @compiled
@@ -317,12 +345,27 @@ def _around(power: Floats, middle: int, n_bins: int) -> np.float32:
 
 
 @compiled
+def _greatest(values: Floats, first: int, end: int) -> int:
+    """Place of the greatest value, the first of equal ones: four maxima at a time do not wait for each other."""
+    one = two = three = four = values[first]
+    for at in range(first, end - 3, 4):
+        one = values[at] if values[at] > one else one
+        two = values[at + 1] if values[at + 1] > two else two
+        three = values[at + 2] if values[at + 2] > three else three
+        four = values[at + 3] if values[at + 3] > four else four
+    for at in range(max(first, end - 3), end):
+        one = values[at] if values[at] > one else one
+    greatest = max(one, two, three, four)
+    at = first
+    while at < end - 1 and values[at] != greatest:
+        at += 1
+    return at
+
+
+@compiled
 def _strongest(power: Floats) -> tuple[np.float32, np.float32, int]:
     """The strongest peak: its frequency by a parabola through the log power, its power, its bin."""
-    best = FIRST_BIN
-    for at in range(FIRST_BIN + 1, END_BIN):
-        if power[at] > power[best]:
-            best = at
+    best = _greatest(power, FIRST_BIN, END_BIN)
     if power[best] <= 0:
         return np.float32(0), np.float32(0), FIRST_BIN
     left = np.log(max(power[best - 1], TINY))

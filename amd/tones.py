@@ -23,7 +23,6 @@ from amd.runs import (
     CLARITY,
     KEEP_FRAMES,
     LEAST_FRAMES,
-    N_FACTS,
     PEAK,
     RUN,
     Doubles,
@@ -32,7 +31,6 @@ from amd.runs import (
     runs_of,
     step,
 )
-from amd.spectrum import Floats, FrameFacts
 
 Flags = npt.NDArray[np.bool_]
 
@@ -307,35 +305,6 @@ class ToneTracker:
             tone = Ended(np.zeros(1, dtype=np.intp), values, pairs_hz, np.array([n_pairs])).tone(0)
         clear(self._runs, slot)
         return tone
-
-
-def frames_of(facts: FrameFacts, index: Slots) -> Doubles:
-    """Take what is followed of each frame: float64, rows as `amd.runs.Frame` has them."""
-    tonal = facts.tonal
-    frames = np.empty((index.size, N_FACTS), dtype=np.float64)
-    peaks = tonal.peak_hz, tonal.second_hz, tonal.peak_share, tonal.pair_share
-    _gather(index, facts.level_db, tonal.tone_db, tonal.clarity, *peaks, tonal.noise_db, frames)
-    return frames
-
-
-@exact
-def _gather(
-    index: Slots,
-    level_db: Floats,
-    tone_db: Floats,
-    clarity: Floats,
-    peak_hz: Floats,
-    second_hz: Floats,
-    peak_share: Floats,
-    pair_share: Floats,
-    noise_db: Floats,
-    frames: Doubles,
-) -> None:
-    for row in range(index.size):
-        peak = np.float64(peak_share[row])
-        frames[row, 0], frames[row, 1], frames[row, 2] = index[row], level_db[row], tone_db[row]
-        frames[row, 3], frames[row, 4], frames[row, 5] = clarity[row], peak_hz[row], second_hz[row]
-        frames[row, 6], frames[row, 7] = (np.float64(pair_share[row]) - peak) / max(peak, 1e-6), noise_db[row]
 
 
 @exact

@@ -24,7 +24,7 @@ TICK_SAMPLES: Final = 768
 STAGES: Final = {
     "decode": ("_decode",),
     "frames": ("_ears", "framer", "cut"),
-    "spectrum": ("_ears", "_spectrum", "feed"),
+    "spectrum": ("_ears", "_spectrum", "analyse"),
     "tones": ("_ears", "_tones", "feed"),
     "speech": ("_ears", "_speech", "feed"),
     "cadence": ("_ears", "judge", "feed"),

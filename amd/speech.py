@@ -316,7 +316,7 @@ def _activities(
     floor_db: Floats,
 ) -> None:
     """Say of each frame of some ticks whether it is speech, is voiced, and how far above the floor."""
-    above_db = np.empty(N_MEL, dtype=np.float32)
+    strongest_db = np.empty(SNR_BANDS, dtype=np.float32)
     for row in now:
         slot = slots[row]
         loud = peaks_db[slot] >= SPEECH_LEVEL_MIN_DB
@@ -326,16 +326,19 @@ def _activities(
         for frame in range(TICK_FRAMES):
             level_db = ticks[row, frame, _LEVEL]
             silent = level_db <= DIGITAL_SILENCE_DB
+            for at in range(SNR_BANDS):
+                strongest_db[at] = -np.inf
             for band in range(N_MEL):
-                above_db[band] = ticks[row, frame, N_PLAIN + band] - floors_db[slot, band]
+                above_db, at = ticks[row, frame, N_PLAIN + band] - floors_db[slot, band], SNR_BANDS - 1
+                if above_db <= strongest_db[at]:
+                    continue
+                while at > 0 and strongest_db[at - 1] < above_db:
+                    strongest_db[at] = strongest_db[at - 1]
+                    at -= 1
+                strongest_db[at] = above_db
             total_db = np.float32(0)
-            for _ in range(SNR_BANDS):
-                best = 0
-                for band in range(1, N_MEL):
-                    if above_db[band] > above_db[best]:
-                        best = band
-                total_db += above_db[best]
-                above_db[best] = -np.inf
+            for at in range(SNR_BANDS):
+                total_db += strongest_db[at]
             snr_db[row, frame] = np.float32(0) if silent else total_db / np.float32(SNR_BANDS)
             floor_db[row, frame] = level_db if silent else highest_db
             speaks = not silent and loud and log_odds[row, frame] >= SPEECH_LOG_ODDS_MIN

@@ -121,6 +121,16 @@ class Heard:
     sub_state: SubState | None = None
 
 
+class Note(NamedTuple):
+    """What is kept of a tone for those that follow it: as in `Tone`."""
+
+    on: int
+    off: int
+    freqs_hz: tuple[float, ...]
+    rise_db: float
+    rise_near_db: float
+
+
 class Waits(NamedTuple):
     """What a call's tones wait for; positions are samples.
 
@@ -146,7 +156,7 @@ class CallProgress:
 
     def __init__(self) -> None:
         self._sit = SitTracker()
-        self._recent: list[Tone] = []
+        self._recent: list[Note] = []
         self._pattern: Pattern | None = None
         self._ring: Tone | None = None
         self._rung_hz: list[float] = []
@@ -255,7 +265,7 @@ class CallProgress:
             tone = _join(self._recent.pop(), tone)
         elif not is_generated(tone):
             return []
-        self._recent = [*self._recent[-(RECENT_TONES - 1) :], replace(tone, pairs_hz=())]  # half of it, not needed
+        self._recent = [*self._recent[-(RECENT_TONES - 1) :], _note(tone)]
         misfits = [(misfit, row) for row in PATTERNS for misfit in self._misfits_s(row)]
         pattern = min(misfits, key=lambda found: found[0])[1] if misfits else None
         ring, self._ring = self._ring, None
@@ -319,7 +329,7 @@ def _lasting_kind(sounding: Sounding) -> ToneKind | None:
     return None
 
 
-def _is_progress(tone: Tone) -> bool:
+def _is_progress(tone: Tone | Note) -> bool:
     """Whether it may be a tone of the network by its frequency."""
     if len(tone.freqs_hz) > 1:
         return any(_same_freqs(tone.freqs_hz, pair) for pair in PROGRESS_PAIRS_HZ)
@@ -404,7 +414,7 @@ def may_mean(ended: Ended, generated: Flags) -> Flags:
     return found | generated | sit.may_begin(ended)
 
 
-def _may_join(sooner: Tone, later: Tone) -> bool:
+def _may_join(sooner: Note, later: Tone) -> bool:
     """Whether a lost packet may have broken one tone into these two."""
     return (
         later.on - sooner.off <= JOIN_MAX_S * RATE_HZ
@@ -413,7 +423,11 @@ def _may_join(sooner: Tone, later: Tone) -> bool:
     )
 
 
-def _join(sooner: Tone, later: Tone) -> Tone:
+def _note(tone: Tone) -> Note:
+    return Note(*(getattr(tone, name) for name in Note._fields))
+
+
+def _join(sooner: Note, later: Tone) -> Tone:
     return replace(later, on=sooner.on, rise_db=sooner.rise_db, rise_near_db=sooner.rise_near_db)
 
 
@@ -432,7 +446,7 @@ def _heard(kind: ToneKind, tone: Tone, now: int) -> Heard:
     return Heard(kind=kind, on=tone.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)
 
 
-def _length_s(tone: Tone) -> float:
+def _length_s(tone: Tone | Note) -> float:
     return (tone.off - tone.on) / RATE_HZ
 
 

@@ -145,7 +145,7 @@ class Detector:
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)
         self._early_beeps: tuple[Heard, ...] = ()
-        self._contradicted: set[Party] = set()
+        self._contradicted: tuple[Party, ...] = ()
         self._stop_at: int | None = None
         self._finished = False
         self._events: list[Event] = []
@@ -427,7 +427,7 @@ class Detector:
         )
         other = decision.party is not standing.party and decision.party not in self._contradicted
         if decision.final and decision.deadline_s is None and sure and other:
-            self._contradicted.add(decision.party)
+            self._contradicted += (decision.party,)
             self._events.append(
                 Contradiction(
                     at_s=at_s,

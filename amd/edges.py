@@ -52,6 +52,8 @@ def edge(levels_db: Doubles, steady_db: float) -> int:
 def covered_samples(level_db: float, steady_db: float) -> int:
     """How many samples of a frame hold a tone that starts or ends within it, from what its level lacks."""
     share = min(1.0, 10 ** ((level_db - steady_db) / 10))
+    if share >= _COVERED_SHARES[FRAME_SAMPLES]:
+        return FRAME_SAMPLES
     low, high = 0, FRAME_SAMPLES
     while high - low > 1:
         between = (low + high) // 2

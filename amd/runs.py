@@ -93,7 +93,7 @@ AT, LEVEL, TONE, CLARITY, PEAK, SECOND, RATIO, NOISE = range(N_FACTS)
 
 
 _RANKED: Final = (TONE, CLARITY, PEAK)
-"""Whose medians are kept."""
+"""Whose medians are kept; they are facts of single precision."""
 
 
 RUN: Final = np.dtype(
@@ -110,7 +110,7 @@ RUN: Final = np.dtype(
         ("after", np.float64, (_AFTER_FRAMES, N_FACTS)),
         ("before", np.float64, (_BEFORE_FRAMES, N_FACTS)),
         ("frames", np.float64, (KEEP_FRAMES, N_FACTS)),
-        ("ranks", np.float64, (len(_RANKED), KEEP_FRAMES)),
+        ("ranks", np.float32, (len(_RANKED), KEEP_FRAMES)),
     ],
     align=True,
 )
@@ -288,7 +288,8 @@ def _look(run: Any) -> None:
             ranks[place] = ranks[place - 1]
             place -= 1
         ranks[place] = value
-        run.middles[column] = ranks[half] if n_kept % 2 else (ranks[half - 1] + ranks[half]) / 2
+        higher = np.float64(ranks[half])
+        run.middles[column] = higher if n_kept % 2 else (np.float64(ranks[half - 1]) + higher) / 2
     calm = run.n_astray * DRIFT_EVERY <= n_kept
     lasts = not calm and _lasts(run)
     run.steady = n_kept >= STEADY_FRAMES if calm else lasts

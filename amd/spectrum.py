@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import fft
 
 from amd.audio import RATE_HZ
-from amd.compiled import compiled
+from amd.compiled import compiled, exact
 from amd.framing import FRAME_SAMPLES, Slots
 from amd.products import product
 from amd.whitening import NoiseShape
@@ -238,18 +238,22 @@ class SpectrumAnalyser:
         _peaks(power, self._noise.feed(power, slots), levels, plain, tonal)
 
 
+@exact
+def _power(real: np.float32, imag: np.float32) -> np.float32:
+    """Of a bin; rounded the same wherever it stands, since a click is as strong in every bin."""
+    return (real * real + imag * imag) * _POWER_SCALE
+
+
 @compiled
 def _powers(parts: Floats, slots: Slots, recent: Floats, power: Floats, mean: Floats, levels: Floats) -> None:
     """Power of each bin and band, and the mean of three frames' by which the periodicity is told."""
     for row in range(parts.shape[0]):
         for at in range(END_BIN):
-            real, imag = parts[row, 2 * at], parts[row, 2 * at + 1]
-            power[row, at] = (real * real + imag * imag) * _POWER_SCALE
+            power[row, at] = _power(parts[row, 2 * at], parts[row, 2 * at + 1])
         for band in range(_N_MEL):
             total = np.float32(0)
             for at in range(MEL_EDGES_BINS[band], MEL_EDGES_BINS[band + 1]):
-                real, imag = parts[row, 2 * at], parts[row, 2 * at + 1]
-                total += (real * real + imag * imag) * _POWER_SCALE
+                total += _power(parts[row, 2 * at], parts[row, 2 * at + 1])
             levels[row, band] = max(total, _MEL_MIN)
         whole = np.float32(0)
         for band in range(_N_BANDS):

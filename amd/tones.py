@@ -24,6 +24,7 @@ from amd.runs import (
     KEEP_FRAMES,
     LEAST_FRAMES,
     PEAK,
+    RATIO,
     RUN,
     Doubles,
     Runs,
@@ -225,7 +226,6 @@ class ToneTracker:
     def __init__(self, n_calls: int = 1, lasting: Sequence[tuple[float, float, float]] = ()) -> None:
         self._runs = runs_of(n_calls)
         self._past = np.zeros(n_calls, dtype=PAST)
-        self._ended = np.zeros(1, dtype=RUN)
         self._lasting = np.array(lasting, dtype=np.float64).reshape(-1, 3)
 
     def clear(self, slot: int) -> None:
@@ -239,7 +239,7 @@ class ToneTracker:
         flags, places = np.empty((2, n), dtype=np.bool_), np.empty((5, n), dtype=np.intp)
         values, pairs_hz = np.empty((n, N_MEASURED)), np.empty((n, PAIRS_KEPT, 2))
         sounding = np.empty((n, len(Sounding._fields)))
-        runs = self._runs, self._past, self._ended
+        runs = self._runs, self._past, np.empty(1, dtype=RUN)
         n_ended, n_lasting = _follow(
             frames, slots, *runs, self._lasting, flags, places, values, pairs_hz, sounding
         )
@@ -274,7 +274,9 @@ class ToneTracker:
         """Take the facts of the next frame of the first call; return the tone that ended with it, if one did."""
         ratio = (pair_share - peak_share) / max(peak_share, 1e-6)
         row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
-        return self.feed(np.array([row], dtype=np.float64), np.zeros(1, dtype=np.intp)).ended.of(0)
+        facts = np.array([row], dtype=np.float32).astype(np.float64)
+        facts[0, RATIO] = ratio
+        return self.feed(facts, np.zeros(1, dtype=np.intp)).ended.of(0)
 
     @property
     def tonal(self) -> bool:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import amd
-from amd import Detector, DetectorBank, Encoding, SlotError, Until
+from amd import Detector, DetectorBank, Encoding, SlotError, Until, beeps, callprogress, model
+from amd.ears import Ears
+from amd.sit import SitTracker
 
 SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
 FILES = [row["file"] for row in csv.DictReader((SAMPLES / "manifest.csv").read_text().splitlines())]
@@ -110,6 +112,22 @@ def test_a_call_among_a_thousand_others_gives_the_events_that_it_gives_alone():
     for index in range(0, 1000, 37):
         detector = Detector(POLICIES[index % len(POLICIES)], encoding="mulaw")
         assert tuple(events[slots[index]]) == detector.feed(audios[index][:24_000])
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_tones_that_are_asked_of_together_are_answered_as_each_by_itself(file):
+    ears, samples = Ears(model.shipped().network, 1), load(file)
+    batch = ears.feed(samples, np.zeros(1, np.intp), np.array([samples.size]))
+    ended = batch.followed.ended
+    tones = [ended.tone(at) for at in range(ended.rows.size)]
+    for row, tone in zip(beeps.measures_of(ended), tones, strict=True):
+        np.testing.assert_array_equal(row, beeps.measures(tone))
+    generated = [callprogress.is_generated(tone) for tone in tones]
+    assert callprogress.are_generated(ended).tolist() == generated
+    keys = [callprogress.is_key(tone) for tone in tones]
+    sits = [SitTracker().take(tone, spoken=False) for tone in tones]
+    means = callprogress.may_mean(ended, np.array(generated, dtype=np.bool_)).tolist()
+    assert means == [any(may) for may in zip(generated, keys, sits, strict=True)]
 
 
 def test_a_finished_call_is_not_heard_any_more():

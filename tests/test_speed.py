@@ -13,7 +13,7 @@ from amd import DetectorBank, Encoding
 from amd.framing import FRAME_SAMPLES
 
 N_CALLS, N_TURNS, PACKET = 100, 100, 160
-MOST_CALLS, MOST_C_CALLS = 450, 700
+MOST_CALLS, MOST_C_CALLS = 240, 180
 """A quarter above what was counted; where every call was looked at with every frame it were ten times as many."""
 SECONDS = N_TURNS * PACKET / 8000
 

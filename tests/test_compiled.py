@@ -1,4 +1,4 @@
-"""What is compiled rounds as it is meant to, is kept for its own sources only, and works where none can be kept."""
+"""What is compiled rounds as it is meant to, is kept for its own sources, and works where none can be kept."""
 
 import subprocess
 import sys

@@ -13,7 +13,7 @@ import numpy as np
 
 from amd.networks import Network
 from amd.spectrum import Floats
-from amd.speech import Judged, in_turns
+from amd.speech import Flags, Judged, in_turns
 
 OUTPUTS: Final = ("machine",)
 
@@ -29,10 +29,15 @@ class AnswerTracker:
         """Forget a call: another one begins."""
         self._state[slot] = 0
 
-    def feed(self, ticks: Judged) -> Floats:
-        """Return the log-odds of a recording as of each of some ticks, shape ``(n_ticks,)``."""
-        found = np.empty(ticks.slots.size, dtype=np.float32)
-        for now in in_turns(ticks.turns):
+    def feed(self, ticks: Judged, asks: Flags | None = None) -> Floats:
+        """Return the log-odds of a recording as of each of some ticks, shape ``(n_ticks,)``.
+
+        ``asks`` says of every call whether anyone asks any more; unless given, of all.
+        Once it is false of a call it stays so; log-odds are 0 then.
+        """
+        found = np.zeros(ticks.slots.size, dtype=np.float32)
+        for turn in in_turns(ticks.turns):
+            now = turn if asks is None else turn[asks[ticks.slots[turn]]]
             calls = ticks.slots[now]
             log_odds, self._state[calls] = self._network.step(ticks.inputs[now], self._state[calls])
             found[now] = log_odds[:, 0]

@@ -188,7 +188,7 @@ class DetectorBank:
 
     def _take(self, slots: Slots, samples: Samples, sizes: Slots) -> list[SlotEvent]:
         """Give calls their samples, one call's after the other's."""
-        batch = self._ears.feed(samples, slots, sizes)
+        batch = self._ears.feed(samples, slots, sizes, self._gate.decides)
         rows = self._gate.rows(batch)
         events = []
         for slot, group in groupby(rows.tolist(), key=batch.slots.tolist().__getitem__):

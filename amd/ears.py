@@ -21,7 +21,7 @@ from amd.networks import Network
 from amd.runs import N_FACTS as N_TONAL
 from amd.runs import Doubles
 from amd.spectrum import LEVEL, NOISE, TONE, Floats, SpectrumAnalyser
-from amd.speech import N_FACTS, N_MEL, N_PLAIN, TICK_FRAMES, Activity, Judged, SpeechTracker
+from amd.speech import N_FACTS, N_MEL, N_PLAIN, TICK_FRAMES, Activity, Flags, Judged, SpeechTracker
 from amd.tones import Followed, Sounding, Tone, ToneTracker
 
 
@@ -202,7 +202,7 @@ class Ears:
         self._answer.clear(slot)
         self.judge.clear(slot)
 
-    def feed(self, samples: Samples, slots: Slots, sizes: Slots) -> Batch:
+    def feed(self, samples: Samples, slots: Slots, sizes: Slots, asks: Flags | None = None) -> Batch:
         """Take the next samples of some calls, one call's after the other's.
 
         Parameters
@@ -210,6 +210,8 @@ class Ears:
         samples : ndarray of float32
         slots, sizes : ndarray of int, shape (n_calls,)
             The calls, each once, and how many samples each has.
+        asks : ndarray of bool, optional
+            Of every call, whether the verdict's network is asked any more; all are unless given.
         """
         before = self.framer.n_frames_of[slots]
         frames, row_slots, index = self.framer.cut(samples, slots, sizes)
@@ -224,7 +226,7 @@ class Ears:
             generated[ended.rows[is_tone]] = ended.values[is_tone, :2]
         ticks = self._speech.feed(heard, row_slots)
         sounding_off = np.where(followed.still, followed.off, -1)
-        log_odds = self._answer.feed(ticks)
+        log_odds = self._answer.feed(ticks, asks)
         told = self.judge.feed(row_slots, followed.pending, sounding_off, generated, ticks, log_odds)
         firsts = np.concatenate([[0], np.cumsum(self.framer.n_frames_of[slots] - before)])
         return Batch(row_slots, index, firsts, table.levels_db[:, LEVEL], followed, generated, ticks, told)

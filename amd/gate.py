@@ -45,6 +45,7 @@ class Gate:
 
     def __init__(self, n_calls: int, model: Model) -> None:
         self.done: Flags = np.zeros(n_calls, dtype=np.bool_)
+        self.decides: Flags = np.ones(n_calls, dtype=np.bool_)
         self._waits: Doubles = np.full((n_calls, len(WAITS)), NEVER)
         self._awaits_speech: Flags = np.zeros(n_calls, dtype=np.bool_)
         self._limits: Doubles = np.full((n_calls, len(LIMITS)), NEVER)
@@ -60,6 +61,7 @@ class Gate:
         if self._stages.get(slot) != stage:
             self._stages[slot] = stage
             due = _due(*stage)
+            self.decides[slot] = call.stage.decides
             self._limits[slot] = [due.get(name, NEVER) - EARLY for name in LIMITS]
 
     def rows(self, batch: Batch) -> Rows:

@@ -140,6 +140,22 @@ def test_a_finished_call_is_not_heard_any_more():
     assert bank._ears.framer.n_samples == heard
 
 
+def test_the_network_is_not_asked_about_a_call_with_a_machine_s_final_verdict():
+    bank = DetectorBank(dataclasses.replace(amd.PRESETS["balanced"], until=Until.END), capacity=2)
+    slot, other = bank.open(), bank.open()
+    samples = load("machine-01.wav")
+    at = 0
+    while bank.verdict(slot) is None or not bank.verdict(slot).final:
+        bank.feed([slot, other], [samples[at : at + 768], samples[at : at + 768][:0]])
+        at += 768
+    heard, remembers = bank._ears._answer._state.copy(), bank._ears._speech._state.copy()
+    assert not bank.done(slot)
+    bank.feed([slot, other], [samples[at : at + 1536], samples[:1536]])
+    assert (bank._ears._answer._state[slot] == heard[slot]).all()
+    assert (bank._ears._speech._state[slot] != remembers[slot]).any()
+    assert (bank._ears._answer._state[other] != heard[other]).any()
+
+
 def test_a_refused_chunk_leaves_every_call_as_it_was():
     bank = DetectorBank(capacity=2)
     one, other = bank.open(), bank.open()

@@ -69,8 +69,8 @@ def run(out: Path | None = None, plot: Path | None = None, *, calls: Sequence[in
 
 
 def _row(n_calls: int) -> dict[str, float]:
-    """Cost with so many calls, and how long a packet's turn takes."""
-    turns, _ = least(ROUNDS, partial(drive, packets(n_calls, SECONDS), time.perf_counter, staged=False))
+    """Cost with so many calls, and CPU time of a packet's turn: how long it takes on a core of its own."""
+    turns, _ = least(ROUNDS, partial(drive, packets(n_calls, SECONDS), staged=False))
     return {
         "calls": n_calls,
         "us": round(float(turns.sum() * MICRO / (n_calls * SECONDS)), 1),

@@ -80,10 +80,15 @@ def stages(data: dict[str, Any]) -> str:
         **{f"{name}, bare": us for name, us in data["peers"].items()},
     }
     rows = [
-        [name, f"{us:,.0f}", *(f"{us / by_us:.2g}" if by_us else NO_CELL for by_us in yardsticks.values())]
+        [name, f"{us:,.0f}", *(_ratio(us / by_us) if by_us else NO_CELL for by_us in yardsticks.values())]
         for name, us in times_us.items()
     ]
     return _table(["", "µs", *yardsticks], rows, align="--:")
+
+
+def _ratio(ratio: float) -> str:
+    digits = 2 if ratio < 1 else int(ratio < 10)
+    return f"{ratio:,.{digits}f}"
 
 
 def crowds(data: dict[str, Any]) -> str:

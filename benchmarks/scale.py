@@ -241,12 +241,12 @@ def draw(data: dict[str, Any], path: Path) -> None:
     cost.plot(calls, [row["us"] for row in rows], "o-", label="DetectorBank")
     for name, us in {"one Detector": data["detector"]["20 ms packets"], **data["peers"]}.items():
         cost.axhline(us, linestyle=":", linewidth=1, color="0.4")
-        cost.annotate(name, (calls[0], us), fontsize=7, va="bottom")
+        cost.annotate(name, (calls[-1], us), fontsize=7, va="bottom", ha="right")
     cost.set(xscale="log", yscale="log", xlabel="calls", ylabel="CPU µs for a second of a call")
     for name, label in {"turn_ms_p50": "median", "turn_ms_p99": "99 of 100"}.items():
         turn.plot(calls, [row[name] for row in rows], "o-", label=label)
     turn.axhline(20, linestyle=":", color="0.4")
     turn.annotate("a packet: saturation", (calls[0], 20), fontsize=7, va="bottom")
-    turn.set(xscale="log", yscale="log", xlabel="calls", ylabel="ms for one packet of each")
+    turn.set(xscale="log", yscale="log", xlabel="calls", ylabel="CPU ms for one packet of each")
     turn.legend(frameon=False)
     figure.savefig(path, dpi=110)

@@ -12,8 +12,11 @@ Examples
 True
 """
 
-from amd.audio import RATE_HZ, Encoding
-from amd.detector import Detector, Trace
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from amd.errors import (
     AmdError,
     AudioError,
@@ -23,6 +26,7 @@ from amd.errors import (
     ModelError,
     PolicyError,
     RecordingError,
+    SlotError,
     VocabularyError,
 )
 from amd.events import (
@@ -42,8 +46,13 @@ from amd.events import (
     Weight,
     to_dict,
 )
-from amd.model import Model
-from amd.policy import PRESETS, Policy, Until, preset
+
+if TYPE_CHECKING:
+    from amd.audio import RATE_HZ, Encoding
+    from amd.bank import DetectorBank, SlotEvent
+    from amd.detector import Detector, Trace
+    from amd.model import Model
+    from amd.policy import PRESETS, Policy, Until, preset
 
 __version__ = "0.1.0"
 
@@ -56,6 +65,7 @@ __all__ = [
     "Contradiction",
     "Deadline",
     "Detector",
+    "DetectorBank",
     "Encoding",
     "EndedBy",
     "Event",
@@ -69,6 +79,8 @@ __all__ = [
     "Policy",
     "PolicyError",
     "RecordingError",
+    "SlotError",
+    "SlotEvent",
     "SpeechEnded",
     "SpeechStarted",
     "SubState",
@@ -82,3 +94,27 @@ __all__ = [
     "preset",
     "to_dict",
 ]
+
+_HOME: Final = {
+    "RATE_HZ": "audio",
+    "Encoding": "audio",
+    "Detector": "detector",
+    "DetectorBank": "bank",
+    "SlotEvent": "bank",
+    "Trace": "detector",
+    "Model": "model",
+    "PRESETS": "policy",
+    "Policy": "policy",
+    "Until": "policy",
+    "preset": "policy",
+}
+"""What is imported when it is asked for: it brings numba and scipy, which take a second to load."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import what was asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'amd' has no attribute {name!r}")
+    value = getattr(import_module(f"amd.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

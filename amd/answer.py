@@ -9,21 +9,36 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from amd.networks import Network
 from amd.spectrum import Floats
+from amd.speech import Flags, Judged, in_turns
 
 OUTPUTS: Final = ("machine",)
 
 
 class AnswerTracker:
-    """Follow one call, tick by tick."""
+    """Follow some calls, tick by tick."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, n_calls: int = 1) -> None:
         self._network = network
-        self._state = network.start(1)
-        self.log_odds = 0.0
+        self._state = network.start(n_calls)
 
-    def step(self, inputs: Floats) -> None:
-        """Take what the speech network was given of one tick, of shape ``(1, len(TICK_INPUTS))``."""
-        log_odds, self._state = self._network.step(inputs, self._state)
-        self.log_odds = float(log_odds[0, 0])
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self._state[slot] = 0
+
+    def feed(self, ticks: Judged, asks: Flags | None = None) -> Floats:
+        """Return the log-odds of a recording as of each of some ticks, shape ``(n_ticks,)``.
+
+        ``asks`` says of every call whether anyone asks any more; unless given, of all.
+        Once it is false of a call it stays so; log-odds are 0 then.
+        """
+        found = np.zeros(ticks.slots.size, dtype=np.float32)
+        for turn in in_turns(ticks.turns):
+            now = turn if asks is None else turn[asks[ticks.slots[turn]]]
+            calls = ticks.slots[now]
+            log_odds, self._state[calls] = self._network.step(ticks.inputs[now], self._state[calls])
+            found[now] = log_odds[:, 0]
+        return found

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from amd.compiled import exact
 from amd.errors import AudioError
 
 Samples = npt.NDArray[np.float32]
+Chunk = bytes | bytearray | memoryview | npt.NDArray[np.generic]
 
 RATE_HZ: Final = 8000
 FULL_SCALE_PCM16: Final = 32768.0
@@ -95,9 +97,17 @@ def decode(data: bytes, encoding: Encoding) -> Samples:
         )
     table = _TABLES.get(encoding)
     if table is not None:
-        return table[np.frombuffer(data, dtype=np.uint8)]
+        samples = np.empty(len(data), dtype=np.float32)
+        _look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
+        return samples
     order = "<i2" if encoding is Encoding.PCM16 else ">i2"
     return np.frombuffer(data, dtype=order).astype(np.float32) / np.float32(FULL_SCALE_PCM16)
+
+
+@exact
+def _look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
+    for at in range(codes.size):
+        samples[at] = table[codes[at]]
 
 
 def check_rate(rate_hz: int) -> int:
@@ -170,7 +180,12 @@ class StreamDecoder:
             else soxr.ResampleStream(self._rate_hz, RATE_HZ, 1, dtype="float32", quality="HQ")
         )
 
-    def feed(self, chunk: bytes | bytearray | memoryview | npt.NDArray[np.generic]) -> Samples:
+    @property
+    def encoding(self) -> Encoding | None:
+        """The encoding by which whole samples can be decoded by `decode` alone; None where more has to be done."""
+        return self._encoding if self._resampler is None and not self._partial else None
+
+    def feed(self, chunk: Chunk) -> Samples:
         """Decode one chunk; what comes out may lag what went in by the resampler's filter."""
         if isinstance(chunk, (bytes, bytearray, memoryview)):
             data = self._partial + bytes(chunk)

@@ -18,13 +18,14 @@ import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.models import content_of
-from amd.tones import Tone
+from amd.tones import Ended, Tone
 from amd.trees import Trees
 
 SHIPPED: Final = "beep-3.json"
 FORMAT: Final = "amd trees 1"
-ASKED_KEPT: Final = 64
-"""Of one tone it is asked up to three times within one frame: whether it was speech, what it means, how sure."""
+ASKED_KEPT: Final = 1024
+"""Of one tone it is asked up to three times within one frame: whether it was speech, what it means, how sure; of a
+bank's calls the tones that ended in one chunk are asked in turns."""
 STANDS_OUT_MAX_DB: Final = 40.0
 """Silence before or after makes a tone stand out without end; more than this tells no more."""
 
@@ -54,6 +55,7 @@ MEASURES: Final[dict[str, Callable[[Tone], float]]] = {
     "n_notes": lambda tone: float(tone.n_notes),
 }
 """What the trees may ask about a tone."""
+_STANDS_OUT: Final = frozenset(("rise_db", "fall_db", "rise_near_db", "fall_near_db", "over_noise_db"))
 
 
 class BeepTrees(Trees):
@@ -63,13 +65,38 @@ class BeepTrees(Trees):
 
     def probability(self, tone: Tone) -> float:
         """Probability that the tone was generated, at even odds before it was heard."""
-        log_odds = float(self.log_odds(measures(tone)[None])[0])
-        return 1 / (1 + math.exp(-min(max(log_odds, -50.0), 50.0)))
+        return _probability(float(self.log_odds(measures(tone)[None])[0]))
+
+    def probabilities(self, ended: Ended) -> list[float]:
+        """The same of each of some tones."""
+        return [_probability(log_odds) for log_odds in self.log_odds(measures_of(ended)).tolist()]
+
+
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-min(max(log_odds, -50.0), 50.0)))
 
 
 def measures(tone: Tone) -> npt.NDArray[np.float64]:
     """What the trees ask about, in the order of `MEASURES`: float64 of shape ``(len(MEASURES),)``."""
     return np.array([measure(tone) for measure in MEASURES.values()])
+
+
+def measures_of(ended: Ended) -> npt.NDArray[np.float64]:
+    """The same of each of some tones: float64 of shape ``(n, len(MEASURES))``."""
+    found = np.empty((ended.values.shape[0], len(MEASURES)))
+    length_s = (ended.column("off") - ended.column("on")) / RATE_HZ
+    low_hz, high_hz = ended.column("low_hz"), ended.column("high_hz")
+    worked_out = {
+        "length_s": length_s,
+        "freq_hz": low_hz,
+        "is_pair": high_hz > 0,
+        "ratio": np.where(high_hz > 0, high_hz, low_hz) / low_hz,
+        "sweep_share_s": np.abs(ended.column("sweep_hz_s")) / low_hz,
+    }
+    for at, name in enumerate(MEASURES):
+        values = worked_out[name] if name in worked_out else ended.column(name)
+        found[:, at] = np.minimum(values, STANDS_OUT_MAX_DB) if name in _STANDS_OUT else values
+    return found
 
 
 def parse(text: str) -> BeepTrees:

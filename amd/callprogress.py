@@ -10,14 +10,16 @@ import itertools
 import math
 import statistics
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
 
 from amd import beeps, sit
 from amd.audio import RATE_HZ
 from amd.events import SubState, ToneKind
 from amd.national import PATTERNS, Pattern
 from amd.sit import SitTracker
-from amd.tones import Sounding, Tone
+from amd.tones import Ended, Flags, Sounding, Tone
 
 BEEP_MIN_S: Final = 0.055
 BEEP_MAX_S: Final = 1.6
@@ -49,6 +51,7 @@ DTMF_WITHIN: Final = 0.025
 """ITU-T Q.24: a receiver takes 1.5 % off at least (1.8 % where the US say so) and 3.5 % off at most."""
 DTMF_VOTE_WITHIN: Final = 0.04
 """A frame so near to a tone of a key speaks for it; their median decides."""
+ROUNDING: Final = 1e-6
 OCTAVE_WITHIN: Final = 0.01
 """The nearest that keys come to an octave, each tone 1.5 % off, are 1.975 and 2.056: nearer is a harmonic."""
 DTMF_MIN_S: Final = 0.03
@@ -77,6 +80,11 @@ DIAL_SPREAD_MAX_DB: Final = 2.5
 DIAL_CLARITY_MIN: Final = 0.85
 """350+440 Hz (US, UK) or one tone near 425 Hz, without a break; no ring lasts longer than the 2 s of the US, or
 3 s where a tail runs into one. A held note of music fades, and others sound beside it."""
+LASTING: Final = (
+    (CED_HZ - CED_WITHIN_HZ, CED_HZ + CED_WITHIN_HZ, CED_MIN_S),
+    (*DIAL_HZ, DIAL_MIN_S),
+)
+"""Tones that are known by how long they last, while they last: Hz from and to, and seconds."""
 VOWEL_MAX_S: Final = 1.2
 HELD_CLARITY_MIN: Final = 0.85
 HELD_DRIFT_MAX_HZ: Final = 25.0
@@ -113,16 +121,56 @@ class Heard:
     sub_state: SubState | None = None
 
 
+class Note(NamedTuple):
+    """What is kept of a tone for those that follow it: as in `Tone`."""
+
+    on: int
+    off: int
+    freqs_hz: tuple[float, ...]
+    rise_db: float
+    rise_near_db: float
+
+
+class Waits(NamedTuple):
+    """What a call's tones wait for; positions are samples.
+
+    Parameters
+    ----------
+    joins : float
+        Up to where a tone may begin that goes on with the last one.
+    sit_off, ring_off : float
+        Where a tone ended that may go on as a SIT, and one that is ringback if none follows; infinite where none
+        waits.
+    told_on : float
+        Where the tone began that was told of while it lasts, if there was one.
+    """
+
+    joins: float
+    sit_off: float
+    ring_off: float
+    told_on: float
+
+
 class CallProgress:
     """Name the tones of one call, in order."""
 
     def __init__(self) -> None:
         self._sit = SitTracker()
-        self._recent: list[Tone] = []
+        self._recent: list[Note] = []
         self._pattern: Pattern | None = None
         self._ring: Tone | None = None
         self._rung_hz: list[float] = []
         self._told_on = -1
+
+    @property
+    def waits(self) -> Waits:
+        """What it waits for: which later frames may bring something by themselves."""
+        return Waits(
+            joins=self._recent[-1].off + JOIN_MAX_S * RATE_HZ + 1 if self._recent else 0.0,
+            sit_off=self._sit.off if self._sit.waits else math.inf,
+            ring_off=self._ring.off if self._ring is not None else math.inf,
+            told_on=self._told_on,
+        )
 
     def step(
         self,
@@ -217,7 +265,7 @@ class CallProgress:
             tone = _join(self._recent.pop(), tone)
         elif not is_generated(tone):
             return []
-        self._recent = [*self._recent[-(RECENT_TONES - 1) :], tone]
+        self._recent = [*self._recent[-(RECENT_TONES - 1) :], _note(tone)]
         misfits = [(misfit, row) for row in PATTERNS for misfit in self._misfits_s(row)]
         pattern = min(misfits, key=lambda found: found[0])[1] if misfits else None
         ring, self._ring = self._ring, None
@@ -281,7 +329,7 @@ def _lasting_kind(sounding: Sounding) -> ToneKind | None:
     return None
 
 
-def _is_progress(tone: Tone) -> bool:
+def _is_progress(tone: Tone | Note) -> bool:
     """Whether it may be a tone of the network by its frequency."""
     if len(tone.freqs_hz) > 1:
         return any(_same_freqs(tone.freqs_hz, pair) for pair in PROGRESS_PAIRS_HZ)
@@ -344,7 +392,29 @@ def is_generated(tone: Tone) -> bool:
     return beeps.probability(tone) >= GENERATED_PROBABILITY_MIN
 
 
-def _may_join(sooner: Tone, later: Tone) -> bool:
+def are_generated(ended: Ended) -> Flags:
+    """The same of each of some tones."""
+    length_s = (ended.column("off") - ended.column("on")) / RATE_HZ
+    held = (ended.column("steady") > 0) & (length_s >= VOWEL_MAX_S) & (ended.column("clarity") >= HELD_CLARITY_MIN)
+    held &= ended.column("wander_max_hz") <= HELD_DRIFT_MAX_HZ
+    held &= np.abs(ended.column("sweep_hz_s")) * length_s <= HELD_DRIFT_MAX_HZ
+    found: Flags = held | (np.array(beeps.shipped().probabilities(ended)) >= GENERATED_PROBABILITY_MIN)
+    return found
+
+
+def may_mean(ended: Ended, generated: Flags) -> Flags:
+    """Whether each of some tones may mean anything where none waits for it, and it goes on with none before it."""
+    length_s, clarity = (ended.column("off") - ended.column("on")) / RATE_HZ, ended.column("clarity")
+    stands_out_db = np.minimum(ended.column("rise_near_db"), ended.column("fall_near_db"))
+    found = (clarity >= min(DTMF_CLARITY_MIN, DTMF_LONE_CLARITY_MIN)) & (stands_out_db >= DTMF_RISE_MIN_DB)
+    found &= length_s >= DTMF_MIN_S
+    found &= ended.most_pairs_near(DTMF_ROWS_HZ, DTMF_COLUMNS_HZ, DTMF_VOTE_WITHIN + ROUNDING)
+    for at in np.flatnonzero(found & ~generated).tolist():
+        found[at] = is_key(ended.tone(at))
+    return found | generated | sit.may_begin(ended)
+
+
+def _may_join(sooner: Note, later: Tone) -> bool:
     """Whether a lost packet may have broken one tone into these two."""
     return (
         later.on - sooner.off <= JOIN_MAX_S * RATE_HZ
@@ -353,7 +423,11 @@ def _may_join(sooner: Tone, later: Tone) -> bool:
     )
 
 
-def _join(sooner: Tone, later: Tone) -> Tone:
+def _note(tone: Tone) -> Note:
+    return Note(*(getattr(tone, name) for name in Note._fields))
+
+
+def _join(sooner: Note, later: Tone) -> Tone:
     return replace(later, on=sooner.on, rise_db=sooner.rise_db, rise_near_db=sooner.rise_near_db)
 
 
@@ -372,7 +446,7 @@ def _heard(kind: ToneKind, tone: Tone, now: int) -> Heard:
     return Heard(kind=kind, on=tone.on, off=tone.off, known=now, freqs_hz=tone.freqs_hz)
 
 
-def _length_s(tone: Tone) -> float:
+def _length_s(tone: Tone | Note) -> float:
     return (tone.off - tone.on) / RATE_HZ
 
 

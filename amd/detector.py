@@ -6,15 +6,14 @@ A file is this detector fed once; any cut of the audio gives equal events.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
+from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
-from amd.callprogress import Heard
+from amd.callprogress import Heard, Waits
+from amd.ears import Frame
 from amd.errors import FinishedError
 from amd.events import (
     Cause,
@@ -77,6 +76,27 @@ class Trace:
     machine_probability: float | None
 
 
+class Stage(NamedTuple):
+    """How far a call is.
+
+    Parameters
+    ----------
+    decides : bool
+        Whether a tick may bring a verdict, or speak against the one that stands.
+    is_human : bool
+        Whether a human's stands.
+    follows_greeting : bool
+        Whether the end of a machine's greeting is still to come.
+    stops_s : float or None
+        From when on it need not listen any more; None while that is not known.
+    """
+
+    decides: bool
+    is_human: bool
+    follows_greeting: bool
+    stops_s: float | None
+
+
 class Detector:
     r"""Say what answered a call, while it streams.
 
@@ -92,6 +112,8 @@ class Detector:
         The shipped one unless given.
     observer : callable, optional
         Called with the `Trace` of every frame.
+    hearing : Hearing, optional
+        Its own unless given; that of a call in a bank shares its ears with others.
 
     Examples
     --------
@@ -112,17 +134,18 @@ class Detector:
         rate_hz: int = RATE_HZ,
         model: Model | None = None,
         observer: Callable[[Trace], None] | None = None,
+        hearing: Hearing | None = None,
     ) -> None:
         self.policy = policy
         self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
-        self._hearing = Hearing(self._model.network)
+        self._hearing = hearing or Hearing(self._model.network)
         self._verdict: Verdict | None = None
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)
         self._early_beeps: tuple[Heard, ...] = ()
-        self._contradicted: set[Party] = set()
+        self._contradicted: tuple[Party, ...] = ()
         self._stop_at: int | None = None
         self._finished = False
         self._events: list[Event] = []
@@ -147,7 +170,7 @@ class Detector:
         """Seconds of audio judged so far."""
         return self._hearing.n_samples / RATE_HZ
 
-    def feed(self, chunk: bytes | bytearray | memoryview | npt.NDArray[np.generic]) -> tuple[Event, ...]:
+    def feed(self, chunk: Chunk) -> tuple[Event, ...]:
         """Take the next piece of the call.
 
         Parameters
@@ -178,12 +201,14 @@ class Detector:
     def finish(self) -> tuple[Event, ...]:
         """End the call: give the verdict that is still due. A second call is an error."""
         self._check_open("finish()")
-        events = list(self._advance(self._decoder.finish()))
+        return self._advance(self._decoder.finish()) + self.end()
+
+    def end(self) -> tuple[Event, ...]:
+        """End a call whose audio was given to `take`: give the verdict that is still due."""
         self._finished = True
         if self._stop_at is None:
             self._conclude()
-        events += self._take_events()
-        return tuple(events)
+        return self._take_events()
 
     def _check_open(self, call: str) -> None:
         if self._finished:
@@ -192,11 +217,17 @@ class Detector:
             )
 
     def _advance(self, samples: Samples) -> tuple[Event, ...]:
-        if self._stop_at is None:
-            for moment in self._hearing.feed(samples):
-                self._take_moment(moment)
-                if self._stop_at is not None:
-                    break
+        return () if self.done else self._follow(self._hearing.feed(samples))
+
+    def take(self, frames: Iterable[Frame]) -> tuple[Event, ...]:
+        """Take what shared ears made of the next frames; return what it made known."""
+        return self._follow(self._hearing.take(frames))
+
+    def _follow(self, moments: Iterable[Moment]) -> tuple[Event, ...]:
+        for moment in moments:
+            self._take_moment(moment)
+            if self._stop_at is not None:
+                break
         return self._take_events()
 
     def _take_moment(self, moment: Moment) -> None:
@@ -215,7 +246,7 @@ class Detector:
         if ended is not None and (started is None or ended.on < started.on):
             self._tell_run_end(ended, moment.known)
         if started is not None:
-            self._ringing.answer(started.on, self._hearing.tone_off_by(started.on))
+            self._ringing.answer(started.on, self._hearing.tone_off_at_start())
             self._events.append(SpeechStarted(at_s=started.on / RATE_HZ, known_s=known_s))
             if ended is not None and ended.on >= started.on:
                 self._tell_run_end(ended, moment.known)
@@ -276,16 +307,16 @@ class Detector:
         waited = bool(self._early_beeps) and now - self._hearing.tone_off >= LONE_BEEP_S * RATE_HZ
         if waited or self._hearing.spoken:
             self._take_early_beep(known)
-        if self._verdict is None or not self._verdict.final or self._may_be_contradicted:
+        if self.decides:
             decision = self._decide(now)
             if decision is not None:
                 self._take(decision, at=known, known=known)
-        if self._is_machine and self._verdict is not None and self._verdict.final:
+        if self.follows_greeting:
             self._events += self._greeting.follow_silence(
                 now,
                 known,
                 answered=self._ringing.answered(self._hearing.tone_off),
-                spoke_off=self._hearing.cadence.last_off,
+                spoke_off=self._hearing.last_off,
                 tone_off=self._hearing.tone_off,
             )
         self._maybe_stop(known)
@@ -307,6 +338,50 @@ class Detector:
         """Evidence as of sample ``now``, its times counted from the answer."""
         answered = self._ringing.answered(self._hearing.tone_off)
         return counted_from(answered, self._hearing.evidence(now))
+
+    @property
+    def decides(self) -> bool:
+        """Whether a tick may bring a verdict, or speak against the one that stands."""
+        return self._verdict is None or not self._verdict.final or self._may_be_contradicted
+
+    @property
+    def follows_greeting(self) -> bool:
+        """Whether the end of a machine's greeting is still to come."""
+        final = self._verdict is not None and self._verdict.final
+        return final and self._is_machine and self._greeting.ended is None
+
+    @property
+    def waits(self) -> Waits:
+        """What its tones wait for."""
+        return self._hearing.waits
+
+    @property
+    def beep_off(self) -> float:
+        """Where a machine's beep ended that another may follow; infinite where none is awaited."""
+        return self._greeting.beep_off
+
+    @property
+    def awaits_speech(self) -> bool:
+        """Whether it is still to be seen that no one speaks after a beep that came first."""
+        return bool(self._early_beeps)
+
+    @property
+    def stops_s(self) -> float | None:
+        """From when on it need not listen any more; None while that is not known."""
+        if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:
+            return None
+        since_s = self._verdict.known_s
+        if self.policy.until is Until.END and self._is_machine:
+            if self._greeting.ended is None:
+                return None
+            since_s = self._greeting.ended.known_s
+        return since_s + self.policy.watch_s
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is, by which limits of its policy may be reached next."""
+        is_human = self._verdict is not None and self._verdict.final and self._verdict.party is Party.HUMAN
+        return Stage(self.decides, is_human, self.follows_greeting, self.stops_s)
 
     @property
     def _is_machine(self) -> bool:
@@ -352,7 +427,7 @@ class Detector:
         )
         other = decision.party is not standing.party and decision.party not in self._contradicted
         if decision.final and decision.deadline_s is None and sure and other:
-            self._contradicted.add(decision.party)
+            self._contradicted += (decision.party,)
             self._events.append(
                 Contradiction(
                     at_s=at_s,
@@ -366,14 +441,7 @@ class Detector:
 
     def _maybe_stop(self, known: int) -> None:
         """Stop listening when nothing more is due."""
-        if self._verdict is None or not self._verdict.final or self._greeting.awaits_beep:
-            return
-        since_s = self._verdict.known_s
-        if self.policy.until is Until.END and self._is_machine:
-            if self._greeting.ended is None:
-                return
-            since_s = self._greeting.ended.known_s
-        if known / RATE_HZ >= since_s + self.policy.watch_s:
+        if self.stops_s is not None and known / RATE_HZ >= self.stops_s:
             self._stop_at = known
 
     def _conclude(self) -> None:

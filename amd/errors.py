@@ -39,3 +39,7 @@ class MissingExtraError(AmdError, ImportError):
 
 class WireError(AmdError, ValueError):
     """What a telephone system sent is not what its protocol allows, or is beyond a limit of ours."""
+
+
+class SlotError(AmdError, LookupError):
+    """A call of a bank that is not open, or no room for one more."""

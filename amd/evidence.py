@@ -8,9 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from amd.audio import RATE_HZ, Samples
-from amd.cadence import Cadence
+from amd.cadence import FIRST_ON, LONGEST, N_RUNS, Cells, last_off, speech_samples, spoken
+from amd.compiled import exact
+
+Doubles = npt.NDArray[np.float64]
 
 TICK_FRAMES: Final = 6
 """Evidence is taken every 96 ms: about ten times a second."""
@@ -28,52 +32,37 @@ DOCS: Final = {
     "snr_db": "level above the noise floor, mean over the frames of speech",
     "voice_log_odds": "log-odds of a recording by all that was heard, from the network of `amd.answer`",
 }
-"""What each value means; the order is the order of the vector."""
+"""What each value means; the order is the order of the vector, which `fill` keeps."""
 NAMES: Final = tuple(DOCS)
 _FROM_ANSWER: Final = tuple(NAMES.index(name) for name in ("time_s", "onset_s"))
 
 
-class EvidenceTaker:
-    """Keep the sums that the vector needs beyond what `Cadence` keeps."""
+N_SUMS: Final = 4
+N_ACTIVE, N_VOICED, SNR_DB, VOICE = range(N_SUMS)
+"""What is kept of a call beyond its cadence: frames of speech and of voice, the sum of their levels above the
+floor, and what the network made of the last tick."""
 
-    def __init__(self) -> None:
-        self._n_active = 0
-        self._n_voiced = 0
-        self._snr_sum_db = 0.0
-        self._voice_log_odds = 0.0
 
-    def step(self, *, active: bool, voiced: bool, snr_db: float) -> None:
-        """Take the next frame."""
-        if active:
-            self._n_active += 1
-            self._n_voiced += voiced
-            self._snr_sum_db += snr_db
-
-    def listen(self, voice_log_odds: float) -> None:
-        """Take what the network made of the last tick."""
-        self._voice_log_odds = voice_log_odds
-
-    def vector(self, now: int, cadence: Cadence) -> Samples:
-        """Evidence as of sample ``now``: float32 of shape ``(len(NAMES),)``."""
-        time_s = now / RATE_HZ
-        if cadence.first_on is None:
-            return np.array([time_s] + [np.nan] * (len(NAMES) - 1), dtype=np.float32)
-        onset_s = cadence.first_on / RATE_HZ
-        last_s = cadence.last_off / RATE_HZ
-        values = {
-            "time_s": time_s,
-            "onset_s": onset_s,
-            "since_onset_s": time_s - onset_s,
-            "speech_s": cadence.speech_samples / RATE_HZ,
-            "span_s": last_s - onset_s,
-            "gap_s": max(0.0, time_s - last_s),
-            "longest_pause_s": cadence.longest_pause_samples / RATE_HZ,
-            "n_runs": float(cadence.n_runs),
-            "voiced_share": self._n_voiced / max(1, self._n_active),
-            "snr_db": self._snr_sum_db / max(1, self._n_active),
-            "voice_log_odds": self._voice_log_odds,
-        }
-        return np.array([values[name] for name in NAMES], dtype=np.float32)
+@exact
+def fill(now: int, cells: Cells, sums: Doubles, vector: Samples) -> None:
+    """Write evidence as of sample ``now``: float32 of shape ``(len(NAMES),)``, from a call's cadence and sums."""
+    time_s = now / RATE_HZ
+    vector[:] = np.nan
+    vector[0] = time_s
+    if not spoken(cells):
+        return
+    onset_s, last_s = cells[FIRST_ON] / RATE_HZ, last_off(cells) / RATE_HZ
+    n_active = max(1.0, sums[N_ACTIVE])
+    vector[1] = onset_s
+    vector[2] = time_s - onset_s
+    vector[3] = speech_samples(cells) / RATE_HZ
+    vector[4] = last_s - onset_s
+    vector[5] = max(0.0, time_s - last_s)
+    vector[6] = cells[LONGEST] / RATE_HZ
+    vector[7] = cells[N_RUNS]
+    vector[8] = sums[N_VOICED] / n_active
+    vector[9] = sums[SNR_DB] / n_active
+    vector[10] = sums[VOICE]
 
 
 def counted_from(answer: int, vector: Samples) -> Samples:

@@ -7,12 +7,15 @@ as hop leaves a 70 ms beep at least two whole frames.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from amd.audio import Samples
+from amd.compiled import compiled
+
+Slots = npt.NDArray[np.intp]
 
 FRAME_SAMPLES: Final = 256
 HOP_SAMPLES: Final = 128
@@ -33,19 +36,48 @@ def frame_known_sample(index: int) -> int:
     return index * HOP_SAMPLES + FRAME_SAMPLES
 
 
-class Framer:
-    """Cut a stream into overlapping frames.
+class Cut(NamedTuple):
+    """Frames of some calls, those of one call in order and together.
 
-    Holds less than one frame between calls.
+    Parameters
+    ----------
+    frames : ndarray of float32, shape (n_frames, FRAME_SAMPLES)
+    slots, places : ndarray of int, shape (n_frames,)
+        Whose frame each is, and its index in that call.
     """
 
-    def __init__(self) -> None:
-        self._tail: Samples = np.zeros(0, dtype=np.float32)
-        self.n_frames = 0
-        self.n_samples = 0
+    frames: Samples
+    slots: Slots
+    places: Slots
 
-    def feed(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """Return the frames that ``samples`` completes, of shape ``(n_frames, FRAME_SAMPLES)``.
+
+class Framer:
+    """Cut the streams of some calls into overlapping frames.
+
+    Holds less than one frame of each between calls.
+    """
+
+    def __init__(self, n_calls: int = 1) -> None:
+        self._held: Samples = np.zeros((n_calls, FRAME_SAMPLES), dtype=np.float32)
+        self.n_frames_of = np.zeros(n_calls, dtype=np.intp)
+        self.n_samples_of = np.zeros(n_calls, dtype=np.intp)
+
+    @property
+    def n_frames(self) -> int:
+        """Whole frames so far of the first call."""
+        return int(self.n_frames_of[0])
+
+    @property
+    def n_samples(self) -> int:
+        """Samples so far of the first call."""
+        return int(self.n_samples_of[0])
+
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self.n_frames_of[slot] = self.n_samples_of[slot] = 0
+
+    def feed(self, samples: Samples) -> Samples:
+        """Return the frames that ``samples`` of the first call complete, of shape ``(n_frames, FRAME_SAMPLES)``.
 
         Examples
         --------
@@ -53,12 +85,74 @@ class Framer:
         >>> framer.feed(np.zeros(300, np.float32)).shape, framer.feed(np.zeros(84, np.float32)).shape
         ((1, 256), (1, 256))
         """
-        self.n_samples += samples.size
-        stream = np.concatenate([self._tail, samples])
-        n_new = max(0, (stream.size - FRAME_SAMPLES) // HOP_SAMPLES + 1)
-        self._tail = stream[n_new * HOP_SAMPLES :].copy()
-        self.n_frames += n_new
-        if n_new == 0:
-            return np.zeros((0, FRAME_SAMPLES), dtype=np.float32)
-        windows = np.lib.stride_tricks.sliding_window_view(stream, FRAME_SAMPLES)
-        return windows[: n_new * HOP_SAMPLES : HOP_SAMPLES]
+        return self.cut(samples, np.zeros(1, dtype=np.intp), np.array([samples.size])).frames
+
+    def cut(self, samples: Samples, slots: Slots, sizes: Slots) -> Cut:
+        """Return the frames that the next samples of some calls complete.
+
+        Parameters
+        ----------
+        samples : ndarray of float32
+            Those of one call after those of the other.
+        slots, sizes : ndarray of int, shape (n_calls,)
+            The calls, each once, and how many of the samples are theirs.
+        """
+        plan = np.empty((3, slots.size), dtype=np.intp)
+        n_rows = _plan(slots, sizes, self.n_frames_of, self.n_samples_of, plan)
+        cut = Cut(
+            np.empty((n_rows, FRAME_SAMPLES), np.float32), np.empty(n_rows, np.intp), np.empty(n_rows, np.intp)
+        )
+        _cut(samples, slots, sizes, plan, self._held, *cut)
+        return cut
+
+
+@compiled
+def _plan(slots: Slots, sizes: Slots, n_frames_of: Slots, n_samples_of: Slots, plan: Slots) -> int:
+    """Count, for each call, the samples that are held, its frames so far and the new ones; return all new ones."""
+    n_rows = 0
+    for call in range(slots.size):
+        slot = slots[call]
+        n_held = n_samples_of[slot] - n_frames_of[slot] * HOP_SAMPLES
+        n_new = max(0, (n_held + sizes[call] - FRAME_SAMPLES) // HOP_SAMPLES + 1)
+        plan[0, call], plan[1, call], plan[2, call] = n_held, n_frames_of[slot], n_new
+        n_frames_of[slot] += n_new
+        n_samples_of[slot] += sizes[call]
+        n_rows += n_new
+    return n_rows
+
+
+@compiled
+def _cut(
+    samples: Samples,
+    slots: Slots,
+    sizes: Slots,
+    plan: Slots,
+    held: Samples,
+    frames: Samples,
+    row_slots: Slots,
+    index: Slots,
+) -> None:
+    """Fill the frames, and keep what is left of each call."""
+    row, start = 0, 0
+    for call in range(slots.size):
+        kept, old, n_new = held[slots[call]], plan[0, call], plan[2, call]
+        for frame in range(n_new):
+            first = frame * HOP_SAMPLES
+            n_old = min(max(0, old - first), FRAME_SAMPLES)
+            for at in range(n_old):
+                frames[row, at] = kept[first + at]
+            at = start + first - old
+            for place in range(n_old, FRAME_SAMPLES):
+                frames[row, place] = samples[at + place]
+            row_slots[row] = slots[call]
+            index[row] = plan[1, call] + frame
+            row += 1
+        first = n_new * HOP_SAMPLES
+        n_left = max(0, old - first)
+        if first > 0:
+            for at in range(n_left):
+                kept[at] = kept[first + at]
+        at = start + max(0, first - old)
+        start += sizes[call]
+        for place in range(start - at):
+            kept[n_left + place] = samples[at + place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from amd.audio import RATE_HZ
@@ -9,6 +10,9 @@ from amd.callprogress import BEEP_MAX_S
 from amd.events import Deadline, EndedBy, GreetingEnded, SubState
 from amd.policy import DOUBLE_BEEP_WAIT_S, Policy
 
+QUIET_SAMPLES: Final = round(DOUBLE_BEEP_WAIT_S * RATE_HZ)
+"""After so much no other beep follows."""
+LONGEST_BEEP_SAMPLES: Final = round(BEEP_MAX_S * RATE_HZ)
 _SUB_STATES: Final[dict[EndedBy, SubState]] = {
     EndedBy.BEEP: SubState.ENDED_BEEP,
     EndedBy.SILENCE: SubState.ENDED_SILENCE,
@@ -42,6 +46,11 @@ class Greeting:
         return None if self.by is None else _SUB_STATES[self.by]
 
     @property
+    def beep_off(self) -> float:
+        """Where the beep ended that another may follow; infinite where none is awaited."""
+        return self._beep_off if self._beep_off is not None and self.awaits_beep else math.inf
+
+    @property
     def awaits_beep(self) -> bool:
         """Whether a beep was heard, and another may follow it."""
         return self.ended is None and self._beep_off is not None
@@ -57,9 +66,8 @@ class Greeting:
         """
         if self._beep_off is None or not self.awaits_beep:
             return ()
-        wait = round(DOUBLE_BEEP_WAIT_S * RATE_HZ)
-        quiet = now - max(self._beep_off, tone_off) >= wait
-        if quiet or now - self._beep_off >= wait + round(BEEP_MAX_S * RATE_HZ):
+        quiet = now - max(self._beep_off, tone_off) >= QUIET_SAMPLES
+        if quiet or now - self._beep_off >= QUIET_SAMPLES + LONGEST_BEEP_SAMPLES:
             return (self._end(EndedBy.BEEP, at=self._beep_off, known=known),)
         return ()
 

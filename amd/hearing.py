@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from amd.answer import AnswerTracker
+import numpy as np
+
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
-from amd.callprogress import CallProgress, Heard, is_generated
-from amd.evidence import EvidenceTaker
-from amd.framing import HOP_SAMPLES, Framer, frame_end_sample, frame_known_sample
+from amd.callprogress import CallProgress, Heard, Waits, is_generated
+from amd.ears import Ears, Frame, Tick
+from amd.framing import frame_end_sample, frame_known_sample
 from amd.networks import Network
-from amd.spectrum import Floats, SpectrumAnalyser
-from amd.speech import Activity, SpeechTracker, facts_of
-from amd.tones import ToneTracker
+from amd.speech import Activity
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
-TONE_OFFS_KEPT: Final = 48
-"""A run of speech is known 32 frames after it began at most: its first voice, its lead, and a tick."""
+HEARD_KEPT: Final = 4
+"""Of the tones that were recognised, so many may matter to a run of speech that began before the last one."""
+BLOCK_SAMPLES: Final = 32_768
+"""What is worked out at once of a long chunk: 256 frames stay in a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,7 @@ class Judged:
     tonal: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """What one frame brought.
 
     Parameters
@@ -46,6 +45,8 @@ class Moment:
         The run of speech that was found to have started, or ended, with it.
     tones : tuple of Heard
         The tones that were recognised with it.
+    tick : bool
+        Whether evidence is due: speech is known up to this frame.
     judged : tuple of Judged
         The frames that were judged with it: those of a tick, with its last one.
     """
@@ -55,187 +56,142 @@ class Moment:
     started: Run | None
     ended: Run | None
     tones: tuple[Heard, ...]
+    tick: bool
     judged: tuple[Judged, ...]
-
-    @property
-    def tick(self) -> bool:
-        """Whether evidence is due: speech is known up to this frame."""
-        return bool(self.judged)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """What is kept of a frame until it is judged: ``tone_on`` is where a tone began that ended with it."""
-
-    index: int
-    level_db: float
-    tonal: bool
-    pending: bool
-    tone_on: int | None
 
 
 class Hearing:
-    """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording."""
+    """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording.
 
-    def __init__(self, network: Network) -> None:
-        self.cadence = Cadence()
+    The ears may be shared with other calls, each in its own ``slot``: who shares them feeds them, and gives what
+    they made of it to `take`.
+    """
+
+    def __init__(self, network: Network, *, ears: Ears | None = None, slot: int = 0) -> None:
+        self._ears = ears or Ears(network, 1)
+        self._slot = slot
+        self.cadence = Cadence(self._ears.judge.memory.cells[slot])
+        self.spoken = False
         self.tone_off = 0
+        self.last_off = 0
         self.n_heard = 0
-        self._framer = Framer()
-        self._spectrum = SpectrumAnalyser()
-        self._speech = SpeechTracker()
-        self._answer = AnswerTracker(network)
-        self._tones = ToneTracker()
+        self._over = False
+        self._tick: Tick | None = None
         self._progress = CallProgress()
-        self._evidence = EvidenceTaker()
-        self._waiting: list[_Waiting] = []
-        self._tone_offs: deque[int] = deque(maxlen=TONE_OFFS_KEPT)
+        self._waiting: list[tuple[int, float, bool]] = []
+        self._heard_offs: tuple[tuple[int, int], ...] = ()
 
     @property
     def n_samples(self) -> int:
         """Samples heard so far."""
-        return self._framer.n_samples
+        return int(self._ears.framer.n_samples_of[self._slot])
 
     @property
     def n_frames(self) -> int:
         """Whole frames heard so far."""
-        return self._framer.n_frames
+        return int(self._ears.framer.n_frames_of[self._slot])
 
     @property
-    def spoken(self) -> bool:
-        """Whether anyone has spoken so far."""
-        return self.cadence.first_on is not None
+    def waits(self) -> Waits:
+        """What its tones wait for."""
+        return self._progress.waits
 
     def tone_is_near(self, now: int) -> bool:
         """Whether a tone sounds at sample ``now``, or did just before."""
         return self.tone_off > 0 and now - self.tone_off < TONE_PAST_SAMPLES
 
-    def tone_off_by(self, sample: int) -> int:
-        """Where the last tone before a recent sample ended: a vowel of what is said since may sound like one."""
-        n_since = max(0, (frame_end_sample(self.n_heard - 1) - sample) // HOP_SAMPLES)
-        return self._tone_offs[max(0, len(self._tone_offs) - 1 - n_since)]
+    def tone_off_at_start(self) -> int:
+        """Where the last tone ended before the run that has just started: its own vowels may sound like one."""
+        tick = self._tick
+        if tick is None:
+            return 0
+        return self._tone_off_by(tick.started_frame, tick.started_tone_off, tick.started_tone_frame)
+
+    def _tone_off_by(self, frame: int, tone_off: int, tone_frame: int) -> int:
+        """Where the last tone had ended by a frame: the tracker's of ``tone_frame``, or one recognised since."""
+        for at, off in self._heard_offs:
+            if tone_frame <= at <= frame and off > tone_off:
+                tone_off = off
+        return tone_off
 
     def evidence(self, now: int) -> Samples:
         """Evidence as of sample ``now``: float32 of shape ``(len(amd.evidence.NAMES),)``."""
-        return self._evidence.vector(now, self.cadence)
+        if self._over or self._tick is None:
+            return self._ears.judge.evidence(self._slot, now)
+        return self._tick.evidence
 
     def feed(self, samples: Samples) -> Iterator[Moment]:
         """Take samples; what each completed frame brought comes out in order, worked out as it is asked for."""
-        first = self._framer.n_frames
-        frames = self._framer.feed(samples)
-        if frames.shape[0] == 0:
-            return
-        facts = self._spectrum.feed(frames)
-        rows = zip(
-            facts_of(facts),
-            facts.level_db.tolist(),
-            facts.tonal.tone_db.tolist(),
-            facts.tonal.noise_db.tolist(),
-            facts.tonal.peak_hz.tolist(),
-            facts.tonal.second_hz.tolist(),
-            facts.tonal.peak_share.tolist(),
-            facts.tonal.pair_share.tolist(),
-            facts.tonal.clarity.tolist(),
-            strict=True,
-        )
-        for index, row in enumerate(rows, first):
-            yield self._step(index, *row)
+        slots = np.array([self._slot])
+        for at in range(0, samples.size, BLOCK_SAMPLES):
+            block = samples[at : at + BLOCK_SAMPLES]
+            yield from self.take(self._ears.feed(block, slots, np.array([block.size])).of(0))
+
+    def take(self, frames: Iterable[Frame]) -> Iterator[Moment]:
+        """Take what the ears made of the next frames, one after the other, as it is asked for."""
+        return map(self._step, frames)
 
     def finish(self) -> Moment:
         """End the call: the last frames, the run that was still open, the tones that were or waited for others."""
-        started, ended, judged = self._judge(self._speech.finish())
-        tone = self._tones.finish(self.n_frames)
+        tick = self._ears.finish_tick(self._slot)
+        judged = self._judged(tick)
+        tone = self._ears.finish_tone(self._slot)
+        started = None if tick is None else tick.started
+        ended = None if tick is None else tick.ended
         if tone is not None and is_generated(tone):
             ended = self.cadence.retract(self.n_frames - 1, tone.on) or ended
+        self._over, self._tick = True, tick
+        if self.n_frames:
+            self.tone_off = self._tone_off_by(self.n_frames - 1, *self._ears.judge.last_tone(self._slot))
+        self.spoken = self.cadence.first_on is not None
         heard = self._progress.finish(self.n_samples, ended=tone, spoken=self.spoken)
+        ended = self.cadence.close() or ended
+        self.last_off = self.cadence.last_off
         return Moment(
             now=self.n_samples,
             known=self.n_samples,
             started=started,
-            ended=self.cadence.close() or ended,
+            ended=ended,
             tones=tuple(heard),
+            tick=tick is not None,
             judged=judged,
         )
 
-    def _step(
-        self,
-        index: int,
-        facts: Floats,
-        level_db: float,
-        tone_db: float,
-        noise_db: float,
-        peak_hz: float,
-        second_hz: float,
-        peak_share: float,
-        pair_share: float,
-        clarity: float,
-    ) -> Moment:
+    def _step(self, frame: Frame) -> Moment:
         """Take one frame through every floor."""
-        known = frame_known_sample(index)
-        ended_tone = self._tones.step(
-            index,
-            level_db=level_db,
-            tone_db=tone_db,
-            noise_db=noise_db,
-            peak_hz=peak_hz,
-            second_hz=second_hz,
-            peak_share=peak_share,
-            pair_share=pair_share,
-            clarity=clarity,
-        )
-        sounding = self._tones.sounding()
-        tone_on = None
-        if ended_tone is not None and is_generated(ended_tone):
-            tone_on = ended_tone.on
-            self.tone_off = ended_tone.off
-        if sounding is not None:
-            self.tone_off = sounding.off
-        pending = self._tones.pending
-        self._waiting.append(_Waiting(index, level_db, sounding is not None, pending, tone_on))
-        started, ended_run, judged = self._judge(self._speech.step(facts))
+        known, tick = frame_known_sample(frame.at), frame.tick
+        self._tick, self.spoken, self.n_heard = tick, frame.spoken, frame.at + 1
+        self.tone_off = self._tone_off_by(frame.at, frame.tone_off, frame.tone_frame)
+        self._waiting.append((frame.at, frame.level_db, frame.still))
+        if tick is not None:
+            self.last_off = tick.last_off
         heard = self._progress.step(
             now=known,
-            ended=ended_tone,
-            begun=self._tones.begun,
-            sounding=sounding,
-            pending=pending,
+            ended=frame.ended,
+            begun=frame.begun if frame.begun >= 0 else None,
+            sounding=frame.lasting,
+            pending=frame.pending or frame.still,
             spoken=self.spoken,
         )
-        self.tone_off = max(self.tone_off, *(tone.off for tone in heard)) if heard else self.tone_off
-        self._tone_offs.append(self.tone_off)
-        self.n_heard = index + 1
+        if heard:
+            self.tone_off = max(self.tone_off, *(tone.off for tone in heard))
+            self._heard_offs = (*self._heard_offs[1 - HEARD_KEPT :], (frame.at, self.tone_off))
         return Moment(
-            now=frame_end_sample(index),
+            now=frame_end_sample(frame.at),
             known=known,
-            started=started,
-            ended=ended_run,
+            started=None if tick is None else tick.started,
+            ended=None if tick is None else tick.ended,
             tones=tuple(heard),
-            judged=judged,
+            tick=tick is not None,
+            judged=self._judged(tick),
         )
 
-    def _judge(self, activities: tuple[Activity, ...]) -> tuple[Run | None, Run | None, tuple[Judged, ...]]:
-        """Follow the frames that are judged now, each with what was known of tones when it was heard.
-
-        A run that starts and is taken back within one tick was never known.
-        """
-        started_run = ended_run = None
-        judged = []
-        if activities:
-            self._answer.step(self._speech.inputs)
-            self._evidence.listen(self._answer.log_odds)
-        for frame, activity in zip(self._waiting[: len(activities)], activities, strict=True):
-            gone = None if frame.tone_on is None else self.cadence.retract(frame.index, frame.tone_on)
-            self._evidence.step(active=activity.active, voiced=activity.voiced, snr_db=activity.snr_db)
-            started, ended = self.cadence.step(
-                frame.index, active=activity.active, voiced=activity.voiced, hold=frame.pending
-            )
-            over = gone or ended
-            if over is not None and started_run is not None:
-                started_run = None
-            elif over is not None:
-                ended_run = over
-            started_run = self.cadence.run if started else started_run
-            now = frame_end_sample(frame.index)
-            judged.append(Judged(now=now, level_db=frame.level_db, activity=activity, tonal=frame.tonal))
-        del self._waiting[: len(activities)]
-        return started_run, ended_run, tuple(judged)
+    def _judged(self, tick: Tick | None) -> tuple[Judged, ...]:
+        """The frames of a tick, where they were asked for."""
+        if tick is None:
+            return ()
+        waiting, self._waiting = self._waiting, []
+        return tuple(
+            Judged(now=frame_end_sample(index), level_db=level_db, activity=activity, tonal=tonal)
+            for (index, level_db, tonal), activity in zip(waiting, tick.activities, strict=False)
+        )

@@ -1,12 +1,21 @@
-"""Runs of frames that one generated tone could explain: which frames go on with it, whether it stands still."""
+"""Runs of frames that one generated tone could explain: which frames go on with it, whether it stands still.
+
+Every frame of every call passes here, so this is compiled; of each call one run is kept in arrays. What few runs
+need, their measurement once they have ended, is `amd.tones`.
+"""
 
 from __future__ import annotations
 
-import statistics
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from amd.compiled import exact
 from amd.spectrum import LEVEL_MIN_DB
+
+Doubles = npt.NDArray[np.float64]
+Runs = npt.NDArray[np.void]
 
 CLARITY_START: Final = 0.55
 CLARITY_KEEP: Final = 0.45
@@ -39,6 +48,7 @@ STILL_FRAMES: Final = 8
 BEATING_MIN_HZ: Final = 340.0
 BEATING_FRAMES: Final = 16
 """Two tones that beat may take so long, within the 20 frames in which speech is confirmed."""
+LEAST_PENDING: Final = 2
 LEAST_FRAMES: Final = 3
 """A tone of 60 ms lies in three frames at least; fewer are not looked at."""
 BRIDGE_FRAMES: Final = 3
@@ -55,6 +65,16 @@ BURST_CLARITY: Final = 0.15
 """A frame so much louder and purer than the run is a tone of its own, which began in noise or behind a voice."""
 
 
+CLEAR_FRAMES: Final = 2
+"""A frame two hops from the tone's last frame holds nothing of it any more."""
+CONTEXT_FRAMES: Final = 3
+"""48 ms before a tone tell whether it stands out."""
+KEEP_FRAMES: Final = 64
+"""A tone is measured by so many frames; what comes after only moves its end."""
+_BEFORE_FRAMES: Final = CONTEXT_FRAMES + 2
+_AFTER_FRAMES: Final = BRIDGE_FRAMES + 1
+
+
 class Frame(NamedTuple):
     """What is kept of a frame: its index, levels, how much of it one tone explains, its two peaks, the noise."""
 
@@ -68,148 +88,308 @@ class Frame(NamedTuple):
     noise_db: float
 
 
-@dataclass(slots=True)
-class Run:
-    """A tone that goes on: its frames, as far as they are kept, and what was heard before."""
-
-    frames: list[Frame]
-    before: tuple[Frame, ...]
-    lead_db: float
-    last: int
-    n: int = 1
-    n_astray: int = 0
-    n_pairs: int = 0
-    tail_db: float = LEVEL_MIN_DB
-    after: list[Frame] = field(default_factory=list)
-
-    @property
-    def first(self) -> int:
-        """Index of its first frame."""
-        return self.frames[0].at
-
-    @property
-    def steady(self) -> bool:
-        """Whether it stood still long enough; two tones that beat wander about one place, a voice leaves it."""
-        n_kept = len(self.frames)
-        if self.n_astray * DRIFT_EVERY <= n_kept:
-            return n_kept >= STEADY_FRAMES
-        return self.lasts
-
-    @property
-    def lasts(self) -> bool:
-        """Whether it has wandered about one place for long, and kept pure."""
-        n_kept = len(self.frames)
-        if n_kept < LASTING_FRAMES:
-            return False
-        half = n_kept // 2
-        sooner, later = self.frames[:half], self.frames[half:]
-        drift_hz = min(  # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
-            abs(middle([f.peak_hz for f in later]) - middle([f.peak_hz for f in sooner]))
-            for middle in (statistics.fmean, statistics.median, _midrange)
-        )
-        return drift_hz <= LASTING_DRIFT_MAX_HZ and self.clarity >= LASTING_CLARITY_MIN
-
-    @property
-    def clarity(self) -> float:
-        """Median share of the power that it explains."""
-        return statistics.median(f.clarity for f in self.frames)
-
-    @property
-    def still(self) -> bool:
-        """Whether it is no voice, as far as can be told while it sounds: pure, and in one place."""
-        if not self.steady or self.clarity < STILL_CLARITY_MIN:
-            return False
-        peaks_hz = [f.peak_hz for f in self.frames]
-        middle_hz = statistics.median(peaks_hz)
-        n_off = sum(abs(hz - middle_hz) > DRIFT_MAX_HZ for hz in peaks_hz)
-        return n_off * DRIFT_EVERY <= len(peaks_hz) or self.lasts
-
-    @property
-    def pending(self) -> bool:
-        """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
-        n_kept = len(self.frames)
-        if self.n < 2:
-            return False
-        is_pure = self.clarity >= LASTING_CLARITY_MIN
-        may_beat = is_pure and BEATING_MIN_HZ <= statistics.median(f.peak_hz for f in self.frames) < BEATING_MAX_HZ
-        recent_hz = [f.peak_hz for f in self.frames[-STEADY_FRAMES:]]
-        rests = is_pure and max(recent_hz) - min(recent_hz) <= DRIFT_MAX_HZ
-        if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
-            return self.still
-        return is_pure or self.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
-
-    @property
-    def is_dual(self) -> bool:
-        """Whether most of its frames have a second peak: then either may be the stronger one."""
-        return self.n_pairs * 2 >= len(self.frames)
-
-    @property
-    def median_db(self) -> float:
-        """Level of the tone."""
-        return statistics.median(f.tone_db for f in self.frames)
-
-    def fits(self, frame: Frame) -> bool:
-        """Whether a frame goes on with one of the last two: one may be spoilt."""
-        if frame.clarity < CLARITY_KEEP or frame.level_db < TONE_LEVEL_MIN_DB:
-            return False
-        if frame.at - self.last > BRIDGE_FRAMES + 1:
-            return False
-        if not any(goes_on(before, frame, dual=self.is_dual) for before in self.frames[-2:]):
-            return False
-        if self.n < LEAST_FRAMES:
-            return True
-        if self.is_dual and self._leaves(frame):
-            return False
-        rise_db = frame.tone_db - self.median_db
-        return rise_db >= -DROP_DB and not (rise_db > BURST_DB and frame.clarity - self.clarity > BURST_CLARITY)
-
-    def _leaves(self, frame: Frame) -> bool:
-        """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
-        recent = self.frames[-HOME_FRAMES:]
-        if self.n > len(self.frames) or len(recent) < HOME_FRAMES:
-            return False
-        homes_hz = [
-            home_hz
-            for peaks_hz in zip(*((f.peak_hz, f.second_hz) for f in recent), strict=True)
-            if sum(abs(hz - (home_hz := statistics.median(peaks_hz))) <= PACE_MAX_HZ for hz in peaks_hz)
-            >= HOME_LEAST
-        ]
-        if not homes_hz or homes_hz[0] < BEATING_MAX_HZ:
-            return False
-        return all(abs(frame.peak_hz - hz) > PACE_MAX_SHARE * hz for hz in homes_hz)
-
-    def take(self, frame: Frame, keep_frames: int) -> None:
-        """Add a frame that fits."""
-        before = self.frames[-1]
-        due_hz = [before.peak_hz, before.second_hz]
-        if len(self.frames) > 1:
-            due_hz.append(2 * before.peak_hz - self.frames[-2].peak_hz)
-        astray = min(abs(frame.peak_hz - hz) for hz in due_hz) > DRIFT_MAX_HZ
-        self.last = frame.at
-        self.n += 1
-        if self.n <= keep_frames:
-            self.frames.append(frame)
-            self.n_astray += astray
-            self.n_pairs += frame.second_ratio > SECOND_MIN
+N_FACTS: Final = len(Frame._fields)
+AT, LEVEL, TONE, CLARITY, PEAK, SECOND, RATIO, NOISE = range(N_FACTS)
 
 
-def _midrange(values_hz: list[float]) -> float:
+_RANKED: Final = (TONE, CLARITY, PEAK)
+"""Whose medians are kept; they are facts of single precision."""
+
+
+RUN: Final = np.dtype(
+    [
+        *(
+            (name, np.int64)
+            for name in ("n", "n_kept", "n_before", "n_after", "n_recent", "n_astray", "n_pairs", "last")
+        ),
+        *((name, np.bool_) for name in ("steady", "still", "pending")),
+        ("lead_db", np.float64),
+        ("tail_db", np.float64),
+        ("middles", np.float64, N_FACTS),
+        ("recent", np.float64, (_BEFORE_FRAMES, N_FACTS)),
+        ("after", np.float64, (_AFTER_FRAMES, N_FACTS)),
+        ("before", np.float64, (_BEFORE_FRAMES, N_FACTS)),
+        ("frames", np.float64, (KEEP_FRAMES, N_FACTS)),
+        ("ranks", np.float32, (len(_RANKED), KEEP_FRAMES)),
+    ],
+    align=True,
+)
+"""One run of a call; ``n`` is 0 where there is none. Frames are rows as `Frame` has them. What is of one call lies
+together in memory, and is handed to a compiled function as one address."""
+
+
+def runs_of(n_calls: int) -> Runs:
+    """Set aside what some calls need: a record `RUN` a call."""
+    return np.zeros(n_calls, dtype=RUN)
+
+
+def clear(runs: Runs, slot: int) -> None:
+    """Forget a call: another one begins."""
+    runs["n"][slot] = runs["n_recent"][slot] = 0
+    runs["still"][slot] = runs["pending"][slot] = False
+
+
+@exact
+def step(run: Any, frame: Doubles, ended: Runs, at: int) -> bool:
+    """Take the next frame of a call; whether its run has ended with it, which then is in ``ended`` at ``at``."""
+    has_ended, n_missed = False, 0
+    if run.n > 0:
+        if _fits(run, frame):
+            _take(run, frame)
+            run.n_after = 0
+        elif _is_over(run, frame):
+            if run.n >= LEAST_FRAMES:
+                ended[at] = run
+                has_ended = True
+            n_missed = max(0, run.n_after - 1)
+            run.n = 0
+            run.still = run.pending = False
+    if run.n == 0 and frame[CLARITY] >= CLARITY_START and frame[LEVEL] >= TONE_LEVEL_MIN_DB:
+        _begin(run, frame, n_missed)
+    _put(run.recent[run.n_recent % _BEFORE_FRAMES], frame)
+    run.n_recent += 1
+    return has_ended
+
+
+@exact
+def _begin(run: Any, frame: Doubles, n_missed: int) -> None:
+    """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
+    missed = np.empty((_AFTER_FRAMES, N_FACTS))
+    for at in range(_AFTER_FRAMES):
+        _put(missed[at], run.after[at])
+    sooner, first = n_missed, frame
+    while sooner > 0:
+        one = missed[sooner - 1]
+        goes = one[AT] == first[AT] - 1 and goes_on(one, first, False)  # noqa: FBT003
+        if not goes or one[CLARITY] < CLARITY_KEEP or one[TONE] < frame[TONE] - DROP_DB:
+            break
+        first = one
+        sooner -= 1
+    n_before = 0
+    n_recent = run.n_recent
+    for at in range(max(0, n_recent - _BEFORE_FRAMES), n_recent):
+        recent = run.recent[at % _BEFORE_FRAMES]
+        if recent[AT] < first[AT]:
+            _put(run.before[n_before], recent)
+            n_before += 1
+    dual = min(first[RATIO], frame[RATIO]) > SECOND_MIN  # not where another tone still sounds
+    leads = n_before > 0 and goes_on(first, run.before[n_before - 1], dual)
+    run.lead_db = run.before[n_before - 1, TONE] if leads else LEVEL_MIN_DB
+    run.tail_db = LEVEL_MIN_DB
+    run.n_before, run.n_after, run.n_astray = n_before, 0, 0
+    _put(run.frames[0], first)
+    run.n = run.n_kept = 1
+    run.n_pairs = 1 if dual else 0
+    run.last = int(first[AT])
+    _look(run)
+    for at in range(sooner + 1, n_missed):
+        _take(run, missed[at])
+    if sooner < n_missed:
+        _take(run, frame)
+
+
+@exact
+def _is_over(run: Any, frame: Doubles) -> bool:
+    """Look at a frame that does not go on with the run: is the run over?"""
+    if run.n == 1:  # one frame is no tone: what comes now may be
+        run.n_after = 0
+        return True
+    since = int(frame[AT]) - run.last
+    if since == 1:
+        is_tail = goes_on(run.frames[run.n_kept - 1], frame, _is_dual(run))
+        run.tail_db = frame[TONE] if is_tail else LEVEL_MIN_DB
+    _put(run.after[run.n_after], frame)
+    run.n_after += 1
+    fell = run.tail_db < run.middles[TONE] - DROP_DB and since >= CLEAR_FRAMES
+    return bool(fell or since > BRIDGE_FRAMES)
+
+
+@exact
+def _is_dual(run: Any) -> bool:
+    """Whether most of its frames have a second peak: then either may be the stronger one."""
+    return bool(run.n_pairs * 2 >= run.n_kept)
+
+
+@exact
+def _fits(run: Any, frame: Doubles) -> bool:
+    """Whether a frame goes on with one of the last two: one may be spoilt."""
+    if frame[CLARITY] < CLARITY_KEEP or frame[LEVEL] < TONE_LEVEL_MIN_DB:
+        return False
+    if frame[AT] - run.last > BRIDGE_FRAMES + 1:
+        return False
+    n_kept, dual = run.n_kept, _is_dual(run)
+    goes = goes_on(run.frames[n_kept - 1], frame, dual)
+    if not goes and n_kept > 1:
+        goes = goes_on(run.frames[n_kept - 2], frame, dual)
+    if not goes:
+        return False
+    if run.n < LEAST_FRAMES:
+        return True
+    if dual and _leaves(run, frame):
+        return False
+    rise_db = frame[TONE] - run.middles[TONE]
+    bursts = rise_db > BURST_DB and frame[CLARITY] - run.middles[CLARITY] > BURST_CLARITY
+    return bool(rise_db >= -DROP_DB and not bursts)
+
+
+@exact
+def _leaves(run: Any, frame: Doubles) -> bool:
+    """Whether the run stood still and a frame is elsewhere: the next tone, not the other one of a pair."""
+    n_kept = run.n_kept
+    if run.n > n_kept or n_kept < HOME_FRAMES:
+        return False
+    recent = run.frames[n_kept - HOME_FRAMES : n_kept]
+    n_homes, away = 0, True
+    for column in (PEAK, SECOND):
+        home_hz = middle(recent[:, column])
+        n_near = 0
+        for at in range(HOME_FRAMES):
+            n_near += abs(recent[at, column] - home_hz) <= PACE_MAX_HZ
+        if n_near >= HOME_LEAST:
+            if n_homes == 0 and home_hz < BEATING_MAX_HZ:
+                return False
+            n_homes += 1
+            away = away and abs(frame[PEAK] - home_hz) > PACE_MAX_SHARE * home_hz
+    return n_homes > 0 and away
+
+
+@exact
+def _take(run: Any, frame: Doubles) -> None:
+    """Add a frame that fits."""
+    n_kept = run.n_kept
+    before = run.frames[n_kept - 1]
+    off_hz = min(abs(frame[PEAK] - before[PEAK]), abs(frame[PEAK] - before[SECOND]))
+    if n_kept > 1:
+        due_hz = 2 * before[PEAK] - run.frames[n_kept - 2, PEAK]
+        off_hz = min(off_hz, abs(frame[PEAK] - due_hz))
+    run.last = int(frame[AT])
+    run.n += 1
+    if run.n <= KEEP_FRAMES:
+        _put(run.frames[n_kept], frame)
+        run.n_kept = n_kept + 1
+        run.n_astray += off_hz > DRIFT_MAX_HZ
+        run.n_pairs += frame[RATIO] > SECOND_MIN
+        _look(run)
+
+
+@exact
+def _look(run: Any) -> None:
+    """Work out what the frames that are kept say of the run.
+
+    It is steady if it stood still long enough: two tones that beat wander about one place, a voice leaves it.
+    It is still if it is no voice, as far as can be told while it sounds: pure, and in one place.
+    """
+    n_kept = run.n_kept
+    half = n_kept // 2
+    for at, column in enumerate(_RANKED):
+        value, ranks = run.frames[n_kept - 1, column], run.ranks[at]
+        place = n_kept - 1
+        while place > 0 and ranks[place - 1] > value:
+            ranks[place] = ranks[place - 1]
+            place -= 1
+        ranks[place] = value
+        higher = np.float64(ranks[half])
+        run.middles[column] = higher if n_kept % 2 else (np.float64(ranks[half - 1]) + higher) / 2
+    calm = run.n_astray * DRIFT_EVERY <= n_kept
+    lasts = not calm and _lasts(run)
+    run.steady = n_kept >= STEADY_FRAMES if calm else lasts
+    still = run.steady and run.middles[CLARITY] >= STILL_CLARITY_MIN
+    if still and not lasts:
+        n_off = 0
+        for at in range(n_kept):
+            n_off += abs(run.frames[at, PEAK] - run.middles[PEAK]) > DRIFT_MAX_HZ
+        still = n_off * DRIFT_EVERY <= n_kept or (calm and _lasts(run))
+    run.still = still
+    run.pending = _is_pending(run)
+
+
+@exact
+def _lasts(run: Any) -> bool:
+    """Whether it has wandered about one place for long, and kept pure."""
+    n_kept = run.n_kept
+    if n_kept < LASTING_FRAMES or run.middles[CLARITY] < LASTING_CLARITY_MIN:
+        return False
+    peaks_hz = run.frames[:n_kept, PEAK]
+    sooner, later = peaks_hz[: n_kept // 2], peaks_hz[n_kept // 2 :]
+    # a spoilt frame is far off; of two tones that beat, now one is the peak and now the other
+    drift_hz = abs(mean(later) - mean(sooner))
+    drift_hz = min(drift_hz, abs(middle(later) - middle(sooner)))
+    drift_hz = min(drift_hz, abs(_midrange(later) - _midrange(sooner)))
+    return bool(drift_hz <= LASTING_DRIFT_MAX_HZ)
+
+
+@exact
+def _is_pending(run: Any) -> bool:
+    """Whether it may be a tone, too short to be known as one: nothing was astray, or it may beat."""
+    n_kept = run.n_kept
+    if n_kept < LEAST_PENDING:
+        return False
+    is_pure = run.middles[CLARITY] >= LASTING_CLARITY_MIN
+    may_beat = is_pure and BEATING_MIN_HZ <= run.middles[PEAK] < BEATING_MAX_HZ
+    lowest_hz = highest_hz = run.frames[n_kept - 1, PEAK]
+    for at in range(max(0, n_kept - STEADY_FRAMES), n_kept):
+        lowest_hz, highest_hz = min(lowest_hz, run.frames[at, PEAK]), max(highest_hz, run.frames[at, PEAK])
+    rests = is_pure and highest_hz - lowest_hz <= DRIFT_MAX_HZ
+    if n_kept >= (BEATING_FRAMES if may_beat or rests else STILL_FRAMES):
+        return bool(run.still)
+    few_astray = run.n_astray * DRIFT_EVERY <= max(n_kept, DRIFT_EVERY)  # an edge may be astray
+    return bool(is_pure or few_astray)
+
+
+@exact
+def _put(to: Doubles, frame: Doubles) -> None:
+    for fact in range(N_FACTS):
+        to[fact] = frame[fact]
+
+
+@exact
+def mean(values: Doubles) -> float:
+    """Return the mean."""
+    total = 0.0
+    for at in range(values.size):
+        total += values[at]
+    return total / values.size
+
+
+@exact
+def ascending(values: Doubles) -> Doubles:
+    """Sort a few values, by insertion."""
+    found = np.empty(values.size)
+    for n in range(values.size):
+        at = n
+        while at > 0 and found[at - 1] > values[n]:
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = values[n]
+    return found
+
+
+@exact
+def middle(values: Doubles) -> float:
+    """Return the median."""
+    found, half = ascending(values), values.size // 2
+    return float(found[half] if values.size % 2 else (found[half - 1] + found[half]) / 2)
+
+
+@exact
+def _midrange(values: Doubles) -> float:
     """Half way between the highest and the lowest but a tenth of either."""
-    n_off = len(values_hz) // 10
-    ordered = sorted(values_hz)
-    return (ordered[n_off] + ordered[-1 - n_off]) / 2
+    found, n_off = ascending(values), values.size // 10
+    return float(found[n_off] + found[values.size - 1 - n_off]) / 2
 
 
-def goes_on(before: Frame, frame: Frame, *, dual: bool) -> bool:
+@exact
+def goes_on(before: Doubles, frame: Doubles, dual: bool) -> bool:  # noqa: FBT001 - compiled code knows no keywords
     """Whether a peak of one frame is near one of the other, at most a tone's pace away.
 
     The second peaks count where there are two tones, but not where one tone follows another.
     """
-    later = [frame.peak_hz, frame.second_hz] if dual and frame.second_ratio > SECOND_MIN else [frame.peak_hz]
-    sooner = [before.peak_hz, before.second_hz] if dual and before.second_ratio > SECOND_MIN else [before.peak_hz]
-    return any(
-        abs(hz - old_hz)
-        <= (BEATING_PACE_HZ if old_hz < BEATING_MAX_HZ else max(PACE_MAX_HZ, PACE_MAX_SHARE * old_hz))
-        for hz in later
-        for old_hz in sooner
-    )
+    later_end = SECOND if dual and frame[RATIO] > SECOND_MIN else PEAK
+    sooner_end = SECOND if dual and before[RATIO] > SECOND_MIN else PEAK
+    for later in range(PEAK, later_end + 1):
+        for sooner in range(PEAK, sooner_end + 1):
+            old_hz = before[sooner]
+            pace_hz = BEATING_PACE_HZ if old_hz < BEATING_MAX_HZ else max(PACE_MAX_HZ, PACE_MAX_SHARE * old_hz)
+            if abs(frame[later] - old_hz) <= pace_hz:
+                return True
+    return False

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from amd.audio import RATE_HZ
 from amd.events import SubState
-from amd.tones import Tone
+from amd.tones import Ended, Tone
 
 SIT_HZ: Final = ((870.0, 1010.0), (1340.0, 1460.0), (1740.0, 1850.0))
 """Where the three tones lie: Bell, ITU-T E.180 (within 50 Hz) and the German variant together."""
@@ -26,6 +29,8 @@ PIECE_WITHIN_HZ: Final = 20.0
 """Pieces of one tone have its frequency; over GSM it wavers by so much."""
 WAIT_MAX_S: Final = 0.6
 """The next tone is over by then, or was none."""
+GAP_MAX_SAMPLES: Final = round(SIT_GAP_MAX_S * RATE_HZ)
+WAIT_MAX_SAMPLES: Final = round(WAIT_MAX_S * RATE_HZ)
 LONG_S: Final = 0.327
 """Half way between Bell's short and long tone."""
 BELL_THIRD_HZ: Final = 1776.7
@@ -58,15 +63,19 @@ class SitTracker:
         """Whether tones are held that may begin a SIT."""
         return bool(self._parts)
 
+    @property
+    def off(self) -> int:
+        """Where the last of what is held ended."""
+        return self._parts[-1].off
+
     def is_over(self, now: int, next_on: int) -> bool:
         """Whether nothing that begins at ``next_on`` can go on with what is held."""
-        off = self._parts[-1].off
-        return next_on - off > round(SIT_GAP_MAX_S * RATE_HZ) or now - off > round(WAIT_MAX_S * RATE_HZ)
+        return next_on - self.off > GAP_MAX_SAMPLES or now - self.off > WAIT_MAX_SAMPLES
 
     def take(self, tone: Tone, *, spoken: bool) -> bool:
         """Take a tone if it goes on with what is held or begins a SIT; else it is for others to name."""
         parts = self._parts
-        if tone.clarity < SIT_CLARITY_MIN or (parts and tone.on - parts[-1].off > round(SIT_GAP_MAX_S * RATE_HZ)):
+        if tone.clarity < SIT_CLARITY_MIN or (parts and tone.on - parts[-1].off > GAP_MAX_SAMPLES):
             return False
         same_hz = _hz_in(tone, len(parts) - 1) if parts else None
         next_hz = _hz_in(tone, len(parts)) if len(parts) < len(SIT_HZ) else None
@@ -91,6 +100,17 @@ class SitTracker:
         """Give back, as they came, the tones that were held."""
         pieces, self._pieces, self._parts = self._pieces, [], []
         return pieces
+
+
+def may_begin(ended: Ended) -> npt.NDArray[np.bool_]:
+    """Whether each of some tones may be a SIT's first, or a piece of it, before anyone spoke or after."""
+    low_hz, high_hz = SIT_HZ[0]
+    length_s = (ended.column("off") - ended.column("on")) / RATE_HZ
+    found: npt.NDArray[np.bool_] = np.zeros(length_s.size, dtype=np.bool_)
+    for hz in (ended.column("low_hz"), ended.column("high_hz")):
+        found |= (low_hz <= hz) & (hz <= high_hz)
+    found &= (length_s >= PIECE_MIN_S) & (length_s <= SIT_TONE_S[1]) & (ended.column("clarity") >= SIT_CLARITY_MIN)
+    return found
 
 
 def _begins(tone: Tone, *, spoken: bool) -> bool:

@@ -8,15 +8,21 @@ carriers send it where there is no audio at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from amd.compiled import compiled
+from amd.framing import Slots
 from amd.networks import Network, parse
 from amd.spectrum import MEL_EDGES_BINS, Floats, FrameFacts
+
+Flags = npt.NDArray[np.bool_]
 
 SHIPPED: Final = "speech-2.npz"
 TICK_FRAMES: Final = 6
@@ -24,7 +30,8 @@ TICK_FRAMES: Final = 6
 N_MEL: Final = len(MEL_EDGES_BINS) - 1
 FACTS: Final = ("level_db", "voicing", "pitch_hz", "peak_share", "pair_share", "clarity")
 """What is taken of a frame, before its mel bands."""
-N_FACTS: Final = len(FACTS) + N_MEL
+N_PLAIN: Final = len(FACTS)
+N_FACTS: Final = N_PLAIN + N_MEL
 _LEVEL, _VOICING, _PITCH = (FACTS.index(name) for name in ("level_db", "voicing", "pitch_hz"))
 INPUTS: Final = (
     *(f"above_floor_{band}" for band in range(N_MEL)),
@@ -79,49 +86,71 @@ class References:
         self.peak_db: Floats = np.zeros(n_calls, dtype=np.float32)
         self._known = np.zeros(n_calls, dtype=np.bool_)
 
-    def step(self, facts: Floats) -> Floats:
-        """Follow one tick of each call and return what the network is given of it.
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self._known[slot] = False
+        self.floor_db[slot] = self.peak_db[slot] = 0
+
+    def step(self, facts: Floats, slots: Slots | None = None) -> Floats:
+        """Follow one tick of some calls and return what the network is given of it.
 
         Parameters
         ----------
-        facts : ndarray of float32, shape (n_calls, TICK_FRAMES, N_FACTS)
+        facts : ndarray of float32, shape (n, TICK_FRAMES, N_FACTS)
             As `facts_of` gives them.
+        slots : ndarray of int, shape (n,), optional
+            The calls, each once; all of them unless given.
 
         Returns
         -------
-        ndarray of float32, shape (n_calls, TICK_FRAMES * len(INPUTS))
+        ndarray of float32, shape (n, TICK_FRAMES * len(INPUTS))
         """
-        level_db, mel_db = facts[:, :, _LEVEL], facts[:, :, len(FACTS) :]
-        self._follow(level_db, mel_db)
-        above = _scaled(mel_db - self.floor_db[:, None], ABOVE_FLOOR)
-        peak_db = self.peak_db[:, None]
-        below = _scaled(mel_db - peak_db[:, :, None], BELOW_PEAK)
-        level = _scaled(level_db - peak_db, BELOW_PEAK)
-        octaves = np.log2(facts[:, :, _PITCH] / np.float32(PITCH_MIDDLE_HZ))
-        shares = facts[:, :, _PITCH + 1 : len(FACTS)]
-        columns = (above, below, level[:, :, None], facts[:, :, _VOICING, None], octaves[:, :, None], shares)
-        inputs: Floats = np.concatenate(columns, axis=2).reshape(facts.shape[0], -1)
-        return inputs
+        if slots is None:
+            slots = np.arange(facts.shape[0])
+        inputs = np.empty((facts.shape[0], TICK_FRAMES, len(INPUTS)), dtype=np.float32)
+        _refer(facts, slots, self.floor_db, self.peak_db, self._known, inputs)
+        return inputs.reshape(facts.shape[0], -1)
 
-    def _follow(self, level_db: Floats, mel_db: Floats) -> None:
-        """Move floor and peak on by what is not digital silence; the first of it is both."""
-        live = level_db > np.float32(DIGITAL_SILENCE_DB)
-        n_live = np.add.reduce(live, axis=1, dtype=np.float32)
-        heard = n_live > 0
-        total_db = np.zeros_like(self.floor_db)
-        for frame in range(TICK_FRAMES):  # a sum in one order, whatever the shape of the array
-            total_db += np.where(live[:, frame, None], mel_db[:, frame], np.float32(0))
-        mean_db = total_db / np.maximum(n_live, np.float32(1))[:, None]
-        loudest_db = np.max(level_db, axis=1)
-        first = (heard & ~self._known)[:, None]
-        way_db = mean_db - self.floor_db
-        share = np.where(way_db > 0, np.float32(FLOOR_RISE), np.float32(FLOOR_FALL))
-        floor_db = np.where(first, mean_db, self.floor_db + share * way_db)
-        fallen_db = self.peak_db + np.float32(PEAK_FALL) * (loudest_db - self.peak_db)
-        peak_db = np.where(first[:, 0], loudest_db, np.maximum(loudest_db, fallen_db))
-        self.floor_db = np.where(heard[:, None], floor_db, self.floor_db)
-        self.peak_db = np.where(heard, peak_db, self.peak_db)
-        self._known |= heard
+
+@compiled
+def _refer(facts: Floats, slots: Slots, floors_db: Floats, peaks_db: Floats, known: Flags, inputs: Floats) -> None:
+    """Move floor and peak on by what is not digital silence, the first of it is both; tell levels by them."""
+    mean_db = np.empty(N_MEL, dtype=np.float32)
+    scale = np.float32(1 / SCALE_DB)
+    for row in range(facts.shape[0]):
+        slot, n_live, loudest_db = slots[row], 0, np.float32(-np.inf)
+        floor_db = floors_db[slot]
+        for band in range(N_MEL):
+            mean_db[band] = 0
+        for frame in range(TICK_FRAMES):
+            loudest_db = max(loudest_db, facts[row, frame, _LEVEL])
+            if facts[row, frame, _LEVEL] > DIGITAL_SILENCE_DB:
+                n_live += 1
+                for band in range(N_MEL):
+                    mean_db[band] += facts[row, frame, N_PLAIN + band]
+        if n_live > 0:
+            for band in range(N_MEL):
+                way_db = mean_db[band] / np.float32(n_live) - floor_db[band]
+                share = np.float32(FLOOR_RISE) if way_db > 0 else np.float32(FLOOR_FALL)
+                floor_db[band] += share * way_db if known[slot] else way_db
+            fallen_db = peaks_db[slot] + np.float32(PEAK_FALL) * (loudest_db - peaks_db[slot])
+            peaks_db[slot] = max(loudest_db, fallen_db) if known[slot] else loudest_db
+            known[slot] = True
+        peak_db = peaks_db[slot]
+        for frame in range(TICK_FRAMES):
+            for band in range(N_MEL):
+                level_db = facts[row, frame, N_PLAIN + band]
+                above, below = (level_db - floor_db[band]) * scale, (level_db - peak_db) * scale
+                inputs[row, frame, band] = min(max(above, np.float32(ABOVE_FLOOR[0])), np.float32(ABOVE_FLOOR[1]))
+                inputs[row, frame, N_MEL + band] = min(
+                    max(below, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1])
+                )
+            level = (facts[row, frame, _LEVEL] - peak_db) * scale
+            inputs[row, frame, 2 * N_MEL] = min(max(level, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1]))
+            inputs[row, frame, 2 * N_MEL + 1] = facts[row, frame, _VOICING]
+            inputs[row, frame, 2 * N_MEL + 2] = np.log2(facts[row, frame, _PITCH] / np.float32(PITCH_MIDDLE_HZ))
+            for at in range(_PITCH + 1, N_PLAIN):
+                inputs[row, frame, 2 * N_MEL + 2 + at - _PITCH] = facts[row, frame, at]
 
 
 def facts_of(facts: FrameFacts) -> Floats:
@@ -130,61 +159,191 @@ def facts_of(facts: FrameFacts) -> Floats:
     return np.concatenate([*columns, facts.mel_db], axis=1)
 
 
-def _scaled(levels_db: Floats, limits: tuple[float, float]) -> Floats:
-    low, high = (np.float32(limit) for limit in limits)
-    scaled: Floats = np.minimum(np.maximum(levels_db / np.float32(SCALE_DB), low), high)
-    return scaled
+class Judged(NamedTuple):
+    """Ticks of some calls, those of one call in order; each array has a row a tick.
+
+    Parameters
+    ----------
+    slots : ndarray of int, shape (n,)
+        Whose tick each is.
+    rows : ndarray of int, shape (n,)
+        Which of the frames that were fed completed it.
+    turns : ndarray of int, shape (n,)
+        How many ticks of the same call are before it.
+    log_odds, snr_db : ndarray of float32, shape (n, TICK_FRAMES)
+        Of speech, and how far above the floor; of each frame.
+    active, voiced : ndarray of bool, shape (n, TICK_FRAMES)
+    floor_db : ndarray of float32, shape (n, TICK_FRAMES)
+        The floor; in digital silence the frame's own level.
+    inputs : ndarray of float32, shape (n, len(TICK_INPUTS))
+        What the network was given.
+    """
+
+    slots: Slots
+    rows: Slots
+    turns: Slots
+    log_odds: Floats
+    snr_db: Floats
+    active: Flags
+    voiced: Flags
+    floor_db: Floats
+    inputs: Floats
+
+    def activities(self, tick: int, n_frames: int = TICK_FRAMES) -> tuple[Activity, ...]:
+        """What the first frames of one tick are."""
+        columns = (self.active, self.voiced, self.log_odds, self.snr_db, self.floor_db)
+        rows = zip(*(column[tick, :n_frames].tolist() for column in columns), strict=True)
+        return tuple(
+            Activity(active=active, voiced=voiced, log_odds=log_odds, snr_db=snr_db, floor_db=floor_db)
+            for active, voiced, log_odds, snr_db, floor_db in rows
+        )
 
 
 class SpeechTracker:
-    """Judge the frames of one call, one at a time and in order; the answers come once a tick."""
+    """Judge the frames of some calls, in order; the answers come once a tick."""
 
-    def __init__(self) -> None:
-        self._references = References(1)
-        self._state = shipped().start(1)
-        self._tick: Floats = np.zeros((1, TICK_FRAMES, N_FACTS), dtype=np.float32)
-        self._n_frames = 0
-        self.inputs: Floats = np.zeros((1, TICK_FRAMES * len(INPUTS)), dtype=np.float32)
+    def __init__(self, n_calls: int = 1) -> None:
+        self._references = References(n_calls)
+        self._state = shipped().start(n_calls)
+        self._tick: Floats = np.zeros((n_calls, TICK_FRAMES, N_FACTS), dtype=np.float32)
+        self._n_frames = np.zeros(n_calls, dtype=np.intp)
+
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        self._references.clear(slot)
+        self._state[slot] = 0
+        self._n_frames[slot] = 0
 
     def step(self, facts: Floats) -> tuple[Activity, ...]:
-        """Take the next frame, float32 of shape ``(N_FACTS,)``; return the tick's frames with its last one."""
-        self._tick[0, self._n_frames] = facts
-        self._n_frames += 1
-        return self._judge() if self._n_frames == TICK_FRAMES else ()
+        """Take the first call's next frame, shape ``(N_FACTS,)``; return a tick's frames with its last one."""
+        judged = self.feed(facts[None], np.zeros(1, dtype=np.intp))
+        return judged.activities(0) if judged.slots.size else ()
+
+    def feed(self, facts: Floats, slots: Slots) -> Judged:
+        """Take the next frames of some calls, shape ``(n, N_FACTS)``; return the ticks that they complete."""
+        n_most = facts.shape[0]
+        ticks = np.empty((n_most, TICK_FRAMES, N_FACTS), dtype=np.float32)
+        rows, turns = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.intp)
+        n_ticks = _gather(facts, slots, self._tick, self._n_frames, ticks, rows, turns)
+        if n_ticks == 0:
+            return no_ticks()
+        ticks, rows, turns = ticks[:n_ticks], rows[:n_ticks], turns[:n_ticks]
+        return self._judge(ticks, slots[rows], rows, turns)
 
     def finish(self) -> tuple[Activity, ...]:
-        """Judge what was heard of the last tick, as if its last frame had gone on."""
-        if self._n_frames == 0:
-            return ()
-        self._tick[0, self._n_frames :] = self._tick[0, self._n_frames - 1]
-        return self._judge()
+        """Judge what was heard of the first call's last tick, as if its last frame had gone on."""
+        judged, n_frames = self.end(0)
+        return judged.activities(0, n_frames) if n_frames else ()
 
-    def _judge(self) -> tuple[Activity, ...]:
-        n_frames, self._n_frames = self._n_frames, 0
-        self.inputs = self._references.step(self._tick)
-        log_odds, self._state = shipped().step(self.inputs, self._state)
-        floor_db = self._references.floor_db[0]
-        loud = float(self._references.peak_db[0]) >= SPEECH_LEVEL_MIN_DB
-        above_db = np.partition(self._tick[0, :, len(FACTS) :] - floor_db, N_MEL - SNR_BANDS, axis=1)
-        snr_db = np.mean(above_db[:, N_MEL - SNR_BANDS :], axis=1)
-        rows = zip(
-            self._tick[0, :n_frames, _LEVEL].tolist(),
-            self._tick[0, :n_frames, _VOICING].tolist(),
-            log_odds[0, :n_frames].tolist(),
-            snr_db[:n_frames].tolist(),
-            strict=True,
-        )
-        return tuple(_activity(*row, loud=loud, floor_db=float(np.max(floor_db))) for row in rows)
+    def end(self, slot: int) -> tuple[Judged, int]:
+        """The same for one call: its last tick, if there was one, and how many frames were heard of it."""
+        n_frames = int(self._n_frames[slot])
+        self._n_frames[slot] = 0
+        tick = self._tick[slot : slot + (n_frames > 0)].copy()
+        tick[:, n_frames:] = tick[:, max(0, n_frames - 1), None]
+        zeros = np.zeros(tick.shape[0], dtype=np.intp)
+        return self._judge(tick, zeros + slot, zeros, zeros), n_frames
+
+    def _judge(self, ticks: Floats, slots: Slots, rows: Slots, turns: Slots) -> Judged:
+        """Judge ticks, turn by turn: the calls' first ones, then their second ones."""
+        n_ticks = slots.size
+        network = shipped()
+        shape = (n_ticks, TICK_FRAMES)
+        log_odds, snr_db = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
+        active, voiced = np.empty(shape, dtype=np.bool_), np.empty(shape, dtype=np.bool_)
+        floor_db = np.empty(shape, dtype=np.float32)
+        inputs = np.empty((n_ticks, len(TICK_INPUTS)), dtype=np.float32)
+        for now in in_turns(turns):
+            calls = slots[now]
+            inputs[now] = self._references.step(ticks[now], calls)
+            said, self._state[calls] = network.step(inputs[now], self._state[calls])
+            log_odds[now] = said
+            floors = self._references.floor_db, self._references.peak_db
+            _activities(ticks, now, slots, log_odds, *floors, snr_db, active, voiced, floor_db)
+        return Judged(slots, rows, turns, log_odds, snr_db, active, voiced, floor_db, inputs)
 
 
-def _activity(
-    level_db: float, voicing: float, log_odds: float, snr_db: float, *, loud: bool, floor_db: float
-) -> Activity:
-    if level_db <= DIGITAL_SILENCE_DB:
-        return Activity(active=False, voiced=False, log_odds=log_odds, snr_db=0.0, floor_db=level_db)
-    active = loud and log_odds >= SPEECH_LOG_ODDS_MIN
-    voiced = active and voicing >= VOICING_MIN
-    return Activity(active=active, voiced=voiced, log_odds=log_odds, snr_db=snr_db, floor_db=floor_db)
+@cache
+def no_ticks() -> Judged:
+    """What is judged where no tick is complete."""
+    none, flags = np.zeros(0, dtype=np.intp), np.zeros((0, TICK_FRAMES), dtype=np.bool_)
+    values = np.zeros((0, TICK_FRAMES), dtype=np.float32)
+    inputs = np.zeros((0, len(TICK_INPUTS)), dtype=np.float32)
+    return Judged(none, none, none, values, values, flags, flags, values, inputs)
+
+
+def in_turns(turns: Slots) -> Iterator[Slots]:
+    """Indices of the first ticks of all calls, then of their second ones, and so on."""
+    for turn in range(int(turns.max(initial=-1)) + 1):
+        yield np.flatnonzero(turns == turn)
+
+
+@compiled
+def _gather(
+    facts: Floats, slots: Slots, tick: Floats, n_frames: Slots, ticks: Floats, rows: Slots, turns: Slots
+) -> int:
+    """Fill the calls' ticks frame by frame; copy out those that are whole, and say whose how-manieth it is."""
+    n_ticks = 0
+    for row in range(facts.shape[0]):
+        slot = slots[row]
+        for fact in range(N_FACTS):
+            tick[slot, n_frames[slot], fact] = facts[row, fact]
+        n_frames[slot] += 1
+        if n_frames[slot] < TICK_FRAMES:
+            continue
+        n_frames[slot] = 0
+        for frame in range(TICK_FRAMES):
+            for fact in range(N_FACTS):
+                ticks[n_ticks, frame, fact] = tick[slot, frame, fact]
+        rows[n_ticks] = row
+        goes_on = n_ticks > 0 and slots[rows[n_ticks - 1]] == slot  # a call's frames are together
+        turns[n_ticks] = turns[n_ticks - 1] + 1 if goes_on else 0
+        n_ticks += 1
+    return n_ticks
+
+
+@compiled
+def _activities(
+    ticks: Floats,
+    now: Slots,
+    slots: Slots,
+    log_odds: Floats,
+    floors_db: Floats,
+    peaks_db: Floats,
+    snr_db: Floats,
+    active: Flags,
+    voiced: Flags,
+    floor_db: Floats,
+) -> None:
+    """Say of each frame of some ticks whether it is speech, is voiced, and how far above the floor."""
+    strongest_db = np.empty(SNR_BANDS, dtype=np.float32)
+    for row in now:
+        slot = slots[row]
+        loud = peaks_db[slot] >= SPEECH_LEVEL_MIN_DB
+        highest_db = floors_db[slot, 0]
+        for band in range(1, N_MEL):
+            highest_db = max(highest_db, floors_db[slot, band])
+        for frame in range(TICK_FRAMES):
+            level_db = ticks[row, frame, _LEVEL]
+            silent = level_db <= DIGITAL_SILENCE_DB
+            for at in range(SNR_BANDS):
+                strongest_db[at] = -np.inf
+            for band in range(N_MEL):
+                above_db, at = ticks[row, frame, N_PLAIN + band] - floors_db[slot, band], SNR_BANDS - 1
+                if above_db <= strongest_db[at]:
+                    continue
+                while at > 0 and strongest_db[at - 1] < above_db:
+                    strongest_db[at] = strongest_db[at - 1]
+                    at -= 1
+                strongest_db[at] = above_db
+            total_db = np.float32(0)
+            for at in range(SNR_BANDS):
+                total_db += strongest_db[at]
+            snr_db[row, frame] = np.float32(0) if silent else total_db / np.float32(SNR_BANDS)
+            floor_db[row, frame] = level_db if silent else highest_db
+            speaks = not silent and loud and log_odds[row, frame] >= SPEECH_LOG_ODDS_MIN
+            active[row, frame] = speaks
+            voiced[row, frame] = speaks and ticks[row, frame, _VOICING] >= VOICING_MIN
 
 
 @cache

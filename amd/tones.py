@@ -6,50 +6,34 @@ and how far it stands out, by which `amd.beeps` and `amd.callprogress` tell them
 
 from __future__ import annotations
 
-import itertools
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from amd.edges import EDGE_MIN_DB, covered_samples, edge
-from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, frame_known_sample
-from amd.past import Past
+from amd.audio import RATE_HZ
+from amd.compiled import exact
+from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, Slots, frame_known_sample
+from amd.measuring import MEASURED, N_MEASURED, PAIRS_KEPT, deviation_db, edges, measure
+from amd.past import PAST
 from amd.runs import (
-    BRIDGE_FRAMES,
-    CLARITY_KEEP,
-    CLARITY_START,
-    DROP_DB,
+    AT,
+    CLARITY,
+    KEEP_FRAMES,
     LEAST_FRAMES,
-    PACE_MAX_HZ,
-    PACE_MAX_SHARE,
-    SECOND_MIN,
-    TONE_LEVEL_MIN_DB,
-    Frame,
-    Run,
-    goes_on,
+    PEAK,
+    RATIO,
+    RUN,
+    Doubles,
+    Runs,
+    clear,
+    runs_of,
+    step,
 )
-from amd.spectrum import LEVEL_MIN_DB
 
-CLEAR_FRAMES: Final = 2
-"""A frame two hops from the tone's last frame holds nothing of it any more."""
-FULL_DB: Final = 1.5
-"""Frames within this of the median level hold all of the tone."""
-CONTEXT_FRAMES: Final = 3
-"""48 ms before a tone tell whether it stands out."""
-EDGE_MARGIN_SAMPLES: Final = 8
-"""How exactly an edge is known: a frame that begins 1 ms before it still counts as whole."""
-PAIR_WANDER_MAX_HZ: Final = 12.0
-"""Both tones of a pair stay in place, at the median; a vowel's second harmonic does not."""
-
-PAIR_RATIO_MIN: Final = 0.05
-"""13 dB: ITU-T Q.24 allows the tones of a key 8 dB of twist, and noise and a codec add to it."""
-PAIRS_KEPT: Final = 12
-"""As many frames as the longest key of 200 ms has."""
+Flags = npt.NDArray[np.bool_]
 
 
 class Sounding(NamedTuple):
@@ -140,18 +124,139 @@ class Tone:
     pairs_hz: tuple[tuple[float, float], ...]
 
 
-class ToneTracker:
-    """Follow the tones of one call, one frame at a time and in order.
+_NAMES: Final = {name: at for at, name in enumerate(MEASURED)}
+_WHOLE: Final = {"on", "off", "known", "n_frames", "attack_frames", "release_frames", "n_notes"}
+_AS_MEASURED: Final = tuple(name for name in MEASURED if name not in ("low_hz", "high_hz", "steady"))
 
-    Memory is bounded: frames of a tone beyond `KEEP_FRAMES` only move its end.
+
+class Ended:
+    """Tones that were found to have ended, as they were measured; one becomes a `Tone` when it is asked for.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n,)
+        With which of the frames that were fed each ended, in order.
+    values : ndarray of float64, shape (n, len(MEASURED))
+    pairs_hz : ndarray of float64, shape (n, PAIRS_KEPT, 2)
+    n_pairs : ndarray of int, shape (n,)
     """
 
-    KEEP_FRAMES: Final = 64
+    __slots__ = ("_at", "_n_pairs", "_pairs_hz", "rows", "values")
 
-    def __init__(self) -> None:
-        self._run: Run | None = None
-        self._recent: tuple[Frame, ...] = ()
-        self._past = Past()
+    def __init__(self, rows: Slots, values: Doubles, pairs_hz: Doubles, n_pairs: Slots) -> None:
+        self.rows = rows
+        self.values = values
+        self._pairs_hz = pairs_hz
+        self._n_pairs = n_pairs
+        self._at = {row: at for at, row in enumerate(rows.tolist())}
+
+    def column(self, name: str) -> Doubles:
+        """One measurement of each tone."""
+        return self.values[:, _NAMES[name]]
+
+    def most_pairs_near(self, lows_hz: Sequence[float], highs_hz: Sequence[float], within: float) -> Flags:
+        """Whether half of a tone's pairs at least have their peaks near one of each, by a share of it."""
+        n = self.rows.size
+        near = np.ones(n, dtype=np.bool_)
+        for side, some_hz in enumerate((lows_hz, highs_hz)):
+            hz = self._pairs_hz[:n, :, side]
+            fits = np.zeros(hz.shape, dtype=np.bool_)
+            for nominal_hz in some_hz:
+                fits |= np.abs(hz - nominal_hz) <= within * nominal_hz
+            near &= 2 * np.count_nonzero(fits, axis=1) >= self._n_pairs[:n]
+        return near
+
+    def of(self, row: int) -> Tone | None:
+        """The tone that ended with a frame, if one did."""
+        at = self._at.get(row)
+        return None if at is None else self.tone(at)
+
+    def tone(self, at: int) -> Tone:
+        """One of the tones, by its place among them."""
+        found = dict(zip(MEASURED, self.values[at].tolist(), strict=True))
+        low_hz, high_hz = found["low_hz"], found["high_hz"]
+        pairs_hz = self._pairs_hz[at, : self._n_pairs[at]].tolist()
+        return Tone(
+            freqs_hz=(low_hz, high_hz) if high_hz else (low_hz,),
+            steady=bool(found["steady"]),
+            pairs_hz=tuple((low, high) for low, high in pairs_hz),
+            **{name: int(found[name]) if name in _WHOLE else found[name] for name in _AS_MEASURED},
+        )
+
+
+class Followed(NamedTuple):
+    """What became known with each of some frames; arrays of shape ``(n,)``.
+
+    Parameters
+    ----------
+    still : ndarray of bool
+        Whether the frame belongs to a tone that has stood still for `STEADY_FRAMES`.
+    pending : ndarray of bool
+        Whether a tone may have begun that is not known to be one yet: two frames agreed.
+    begun, off : ndarray of int
+        First sample of what may be a tone, and the end of its last frame so far; -1 where there is none.
+    ended : Ended
+        The tones that were found to have ended.
+    lasting : dict of int to Sounding
+        The steady tone that sounds, where it has lasted as long as the tracker was told to look for.
+    """
+
+    still: Flags
+    pending: Flags
+    begun: Slots
+    off: Slots
+    ended: Ended
+    lasting: dict[int, Sounding]
+
+
+class ToneTracker:
+    """Follow the tones of some calls, one frame at a time and in order.
+
+    Memory is bounded: frames of a tone beyond `KEEP_FRAMES` only move its end.
+
+    Parameters
+    ----------
+    n_calls : int
+    lasting : sequence of (float, float, float)
+        From which Hz to which, and from how many seconds on, a tone that still sounds is told.
+    """
+
+    KEEP_FRAMES: Final = KEEP_FRAMES
+
+    def __init__(self, n_calls: int = 1, lasting: Sequence[tuple[float, float, float]] = ()) -> None:
+        self._runs = runs_of(n_calls)
+        self._past = np.zeros(n_calls, dtype=PAST)
+        self._lasting = np.array(lasting, dtype=np.float64).reshape(-1, 3)
+
+    def clear(self, slot: int) -> None:
+        """Forget a call: another one begins."""
+        clear(self._runs, slot)
+        self._past["n"][slot] = 0
+
+    def feed(self, frames: Doubles, slots: Slots) -> Followed:
+        """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""
+        n = frames.shape[0]
+        flags, places = np.empty((2, n), dtype=np.bool_), np.empty((5, n), dtype=np.intp)
+        values, pairs_hz = np.empty((n, N_MEASURED)), np.empty((n, PAIRS_KEPT, 2))
+        sounding = np.empty((n, len(Sounding._fields)))
+        runs = self._runs, self._past, np.empty(1, dtype=RUN)
+        n_ended, n_lasting = _follow(
+            frames, slots, *runs, self._lasting, flags, places, values, pairs_hz, sounding
+        )
+        rows = places[2, :n_ended]
+        return Followed(
+            still=flags[0],
+            pending=flags[1],
+            begun=places[0],
+            off=places[1],
+            ended=Ended(rows, values[:n_ended], pairs_hz, places[3]),
+            lasting={
+                row: Sounding(int(on), int(off), *rest)
+                for row, (on, off, *rest) in zip(
+                    places[4, :n_lasting].tolist(), sounding[:n_lasting].tolist(), strict=True
+                )
+            },
+        )
 
     def step(
         self,
@@ -166,224 +271,90 @@ class ToneTracker:
         pair_share: float,
         clarity: float,
     ) -> Tone | None:
-        """Take the facts of the next frame; return the tone that was found to have ended, if one was."""
-        frame = Frame(
-            index,
-            level_db,
-            tone_db,
-            clarity,
-            peak_hz,
-            second_hz,
-            (pair_share - peak_share) / max(peak_share, 1e-6),
-            noise_db,
-        )
-        ended, missed = None, []
-        run = self._run
-        if run is not None:
-            if run.fits(frame):
-                run.take(frame, self.KEEP_FRAMES)
-                run.after.clear()
-            else:
-                ended = self._maybe_end(run, frame)
-                missed = run.after[:-1]
-        if self._run is None and clarity >= CLARITY_START and level_db >= TONE_LEVEL_MIN_DB:
-            self._run = self._begin(frame, missed)
-        self._recent = (*self._recent[-(CONTEXT_FRAMES + 1) :], frame)
-        return ended
-
-    def _begin(self, frame: Frame, missed: list[Frame]) -> Run:
-        """Begin a run with a frame, and those before it that lead to it: the last run's end waited for them."""
-        frames = [frame]
-        for sooner in reversed(missed):
-            goes = sooner.at == frames[0].at - 1 and goes_on(sooner, frames[0], dual=False)
-            if not goes or sooner.clarity < CLARITY_KEEP or sooner.tone_db < frame.tone_db - DROP_DB:
-                break
-            frames.insert(0, sooner)
-        first = frames[0]
-        recent = tuple(before for before in self._recent if before.at < first.at)
-        dual = min(first.second_ratio, frame.second_ratio) > SECOND_MIN  # not where another tone still sounds
-        leads = recent and goes_on(first, recent[-1], dual=dual)
-        lead_db = recent[-1].tone_db if leads else LEVEL_MIN_DB
-        run = Run([first], recent, lead_db, first.at, n_pairs=int(dual))
-        for later in frames[1:]:
-            run.take(later, self.KEEP_FRAMES)
-        return run
-
-    def _maybe_end(self, run: Run, frame: Frame) -> Tone | None:
-        """Look at a frame that does not go on with the run: is the run over?"""
-        if run.n == 1:  # one frame is no tone: what comes now may be
-            self._run = None
-            return None
-        if frame.at == run.last + 1:
-            is_tail = goes_on(run.frames[-1], frame, dual=run.is_dual)
-            run.tail_db = frame.tone_db if is_tail else LEVEL_MIN_DB
-        run.after.append(frame)
-        fell = run.tail_db < run.median_db - DROP_DB and frame.at - run.last >= CLEAR_FRAMES
-        if not fell and frame.at - run.last <= BRIDGE_FRAMES:
-            return None
-        self._run = None
-        return self._tone(run, frame_known_sample(frame.at))
-
-    def _tone(self, run: Run, known: int) -> Tone | None:
-        if run.n < LEAST_FRAMES:
-            return None
-        tone = _tone(run, known, self._past)
-        self._past.add(tone.on, tone.off, level_db=tone.level_db, clarity=tone.clarity, steady=tone.steady)
-        return tone
+        """Take the facts of the next frame of the first call; return the tone that ended with it, if one did."""
+        ratio = (pair_share - peak_share) / max(peak_share, 1e-6)
+        row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
+        facts = np.array([row], dtype=np.float32).astype(np.float64)
+        facts[0, RATIO] = ratio
+        return self.feed(facts, np.zeros(1, dtype=np.intp)).ended.of(0)
 
     @property
     def tonal(self) -> bool:
-        """Whether the last frame belongs to a tone that has stood still for `STEADY_FRAMES`."""
-        return self._run is not None and self._run.still
-
-    @property
-    def begun(self) -> int | None:
-        """First sample of what may be a tone, if there is such a thing just now."""
-        return None if self._run is None else frame_known_sample(self._run.first) - FRAME_SAMPLES
+        """Whether the first call's last frame belongs to a tone that has stood still for `STEADY_FRAMES`."""
+        return bool(self._runs["still"][0])
 
     @property
     def pending(self) -> bool:
-        """Whether a tone may have begun that is not known to be one yet: two frames agreed."""
-        return self._run is not None and self._run.pending
+        """Whether a tone may have begun there that is not known to be one yet: two frames agreed."""
+        return bool(self._runs["pending"][0])
 
     def sounding(self) -> Sounding | None:
-        """Return the steady tone that still sounds, as far as it is known."""
-        run = self._run
-        if run is None or not run.still:
+        """Return the first call's steady tone that still sounds, as far as it is known."""
+        if not self.tonal:
             return None
-        on, _ = _edges(run, run.median_db)
-        hz = statistics.median(f.peak_hz for f in run.frames)
-        clarity = statistics.median(f.clarity for f in run.frames)
-        spread_db = _deviation(np.array([f.tone_db for f in run.frames]))
-        return Sounding(on, frame_known_sample(run.last), hz, clarity, spread_db)
+        found = np.empty(len(Sounding._fields))
+        _sound(self._runs[0], found)
+        on, off, *rest = found.tolist()
+        return Sounding(int(on), int(off), *rest)
 
-    def finish(self, n_frames: int) -> Tone | None:
-        """End the tone that still sounds after so many frames: the call is over."""
-        run, self._run = self._run, None
-        return None if run is None else self._tone(run, frame_known_sample(n_frames - 1))
-
-
-def _edges(run: Run, level_db: float) -> tuple[int, int]:
-    """Where it begins and ends, from the frames that it covers in part.
-
-    What led to it, far weaker, is no part of it: a voice that fades, noise that a codec made tonal.
-    """
-    frames = [(f.at, f.tone_db) for f in run.frames]
-    led = itertools.takewhile(lambda frame: frame[1] < level_db - DROP_DB, frames)
-    n_led = len(list(led))
-    on_frame, on_db = edge([(run.first - 1, run.lead_db), *frames][n_led : n_led + 3], level_db)
-    ends = [(run.last + 1, run.tail_db)]
-    if run.n == len(frames):
-        ends += frames[-1:-3:-1]
-    else:
-        ends.append((run.last, level_db))
-    off_frame, off_db = edge(ends, level_db)
-    on = max(0, frame_known_sample(on_frame) - covered_samples(on_db, level_db))
-    return on, frame_known_sample(off_frame) - FRAME_SAMPLES + covered_samples(off_db, level_db)
+    def finish(self, n_frames: int, slot: int = 0) -> Tone | None:
+        """End the tone of a call that still sounds after so many frames: the call is over."""
+        tone = None
+        if self._runs["n"][slot] >= LEAST_FRAMES:
+            values, pairs_hz = np.empty((1, N_MEASURED)), np.empty((1, PAIRS_KEPT, 2))
+            known = frame_known_sample(n_frames - 1)
+            n_pairs = measure(self._runs[slot], self._past[slot], known, values[0], pairs_hz[0])
+            tone = Ended(np.zeros(1, dtype=np.intp), values, pairs_hz, np.array([n_pairs])).tone(0)
+        clear(self._runs, slot)
+        return tone
 
 
-def _tone(run: Run, known: int, past: Past) -> Tone:
-    """Measure a run that has ended."""
-    level_db = run.median_db
-    on, off = _edges(run, level_db)
-    off = max(on + 1, min(known, off))
-    core = [
-        f for f in run.frames if _start(f) >= on - EDGE_MARGIN_SAMPLES and _end(f) <= off + EDGE_MARGIN_SAMPLES
-    ]
-    core = core or [f for f in run.frames if f.tone_db >= level_db - FULL_DB]
-    lows = np.array([min(f.peak_hz, f.second_hz) for f in core])
-    highs = np.array([max(f.peak_hz, f.second_hz) for f in core])
-    second = statistics.median(f.second_ratio for f in core)
-    is_pair = second > SECOND_MIN and max(_deviation(lows), _deviation(highs)) <= PAIR_WANDER_MAX_HZ
-    hz = lows if is_pair else _course(core)
-    sweep_hz, rests_hz = _fit([f.at for f in core], hz)
-    before_db = [f.level_db for f in (*run.before, *run.frames) if _end(f) <= on + EDGE_MARGIN_SAMPLES]
-    after_db = [f.level_db for f in run.after if _start(f) >= off - EDGE_MARGIN_SAMPLES]
-    levels_db = [f.tone_db for f in run.frames]
-    n_spanned = run.frames[-1].at - run.first + 1
-    return Tone(
-        on=on,
-        off=off,
-        known=known,
-        freqs_hz=(float(np.median(lows)), float(np.median(highs))) if is_pair else (float(np.median(hz)),),
-        steady=run.steady,
-        n_frames=len(core),
-        level_db=level_db,
-        clarity=statistics.median(f.clarity for f in core),
-        clarity_min=min(f.clarity for f in core),
-        spread_db=_spread([f.tone_db for f in core]),
-        sweep_hz_s=sweep_hz * 8000 / HOP_SAMPLES,
-        wander_hz=_deviation(rests_hz),
-        wander_max_hz=float(np.sqrt(np.mean(rests_hz**2))),
-        second_db=10 * math.log10(max(second, 1e-6)),
-        second_wander_hz=_deviation(highs) if is_pair else 0.0,
-        attack_frames=_n_partial([run.lead_db, *levels_db], level_db),
-        release_frames=_n_partial([run.tail_db, *(levels_db[::-1] if run.n == len(levels_db) else ())], level_db),
-        gaps=1 - len(run.frames) / n_spanned,
-        rise_db=level_db - max(before_db[-CONTEXT_FRAMES:], default=LEVEL_MIN_DB),
-        fall_db=level_db - max(after_db, default=LEVEL_MIN_DB),
-        rise_near_db=level_db - (before_db[-1] if before_db else LEVEL_MIN_DB),
-        fall_near_db=level_db - min(after_db, default=LEVEL_MIN_DB),
-        share_db=statistics.median(f.tone_db - f.level_db for f in core),
-        over_noise_db=level_db - statistics.median(f.noise_db for f in core),
-        alone_s=past.alone_s(on, level_db),
-        n_notes=past.n_notes(on, level_db),
-        pairs_hz=tuple(
-            (min(f.peak_hz, f.second_hz), max(f.peak_hz, f.second_hz) if f.second_ratio >= PAIR_RATIO_MIN else 0.0)
-            for f in core[:PAIRS_KEPT]
-        ),
-    )
+@exact
+def _follow(
+    frames: Doubles,
+    slots: Slots,
+    runs: Runs,
+    past: Runs,
+    scratch: Runs,
+    lasting: Doubles,
+    flags: Flags,
+    places: Slots,
+    values: Doubles,
+    pairs_hz: Doubles,
+    sounding: Doubles,
+) -> tuple[int, int]:
+    """Take frames, in order; return how many tones ended with them, and how often one was told to last."""
+    n_ended, n_lasting = 0, 0
+    for at in range(frames.shape[0]):
+        slot = slots[at]
+        run = runs[slot]
+        if step(run, frames[at], scratch, 0):
+            known = int(frames[at, AT]) * HOP_SAMPLES + FRAME_SAMPLES
+            places[2, n_ended] = at
+            places[3, n_ended] = measure(scratch[0], past[slot], known, values[n_ended], pairs_hz[n_ended])
+            n_ended += 1
+        flags[0, at], flags[1, at] = run.still, run.pending
+        places[0, at], places[1, at] = -1, -1
+        if run.n > 0:
+            places[0, at] = int(run.frames[0, AT]) * HOP_SAMPLES
+            places[1, at] = run.last * HOP_SAMPLES + FRAME_SAMPLES
+        if run.still:
+            length_s = (
+                places[1, at] - places[0, at] + FRAME_SAMPLES
+            ) / RATE_HZ  # an edge may lie in the frame before
+            for row in range(lasting.shape[0]):
+                low_hz, high_hz, least_s = lasting[row]
+                if low_hz <= run.middles[PEAK] <= high_hz and length_s >= least_s:
+                    _sound(run, sounding[n_lasting])
+                    places[4, n_lasting] = at
+                    n_lasting += 1
+                    break
+    return n_ended, n_lasting
 
 
-def _course(frames: Sequence[Frame]) -> npt.NDArray[np.float64]:
-    """Where one tone went, in Hz: its peak in each frame, be it the second where another tone's is stronger."""
-    home_hz = statistics.median_low(f.peak_hz for f in frames)
-    pace_hz = max(PACE_MAX_HZ, PACE_MAX_SHARE * home_hz)
-    return np.array(
-        [
-            f.second_hz
-            if f.second_ratio > SECOND_MIN and abs(f.second_hz - home_hz) <= pace_hz < abs(f.peak_hz - home_hz)
-            else f.peak_hz
-            for f in frames
-        ]
-    )
-
-
-def _n_partial(levels_db: Sequence[float], level_db: float) -> int:
-    """How many frames, outermost first, hold something of a tone before one holds all of it."""
-    n = 0
-    for db in levels_db:
-        if db >= level_db - FULL_DB:
-            break
-        n += db >= level_db + EDGE_MIN_DB
-    return n
-
-
-def _spread(levels_db: Sequence[float]) -> float:
-    """Standard deviation."""
-    mean_db = sum(levels_db) / max(1, len(levels_db))
-    return math.sqrt(sum((db - mean_db) ** 2 for db in levels_db) / max(1, len(levels_db)))
-
-
-def _start(frame: Frame) -> int:
-    return frame_known_sample(frame.at) - FRAME_SAMPLES
-
-
-def _end(frame: Frame) -> int:
-    return frame_known_sample(frame.at)
-
-
-def _deviation(values: npt.NDArray[np.float64]) -> float:
-    """Median distance from the median, as a standard deviation: a spoilt frame does not move it."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
-def _fit(index: Sequence[int], hz: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-    """Slope of a straight line in Hz a frame (Theil 1950: the median of all pairs), and what it leaves."""
-    at = np.asarray(index, dtype=np.float64)
-    if at.size < LEAST_FRAMES:
-        return 0.0, hz - np.median(hz)
-    one, other = np.triu_indices(at.size, 1)
-    slope = float(np.median((hz[other] - hz[one]) / (at[other] - at[one])))
-    rests = hz - slope * at
-    return slope, rests - np.median(rests)
+@exact
+def _sound(run: Any, found: Doubles) -> None:
+    """Tell of a tone that sounds what `Sounding` has."""
+    on, _ = edges(run)
+    found[0], found[1] = on, run.last * HOP_SAMPLES + FRAME_SAMPLES
+    found[2], found[3], found[4] = run.middles[PEAK], run.middles[CLARITY], deviation_db(run)

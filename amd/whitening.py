@@ -11,7 +11,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from amd.compiled import compiled
+from amd.framing import Slots
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,36 +33,82 @@ LEAST_POWER: Final = np.float32(1e-16)
 
 
 class NoiseShape:
-    """Power of the noise in each bin, as known before each frame."""
+    """Power of the noise in each bin of some calls, as known before each frame."""
 
-    def __init__(self, first_bin: int, end_bin: int) -> None:
-        self._band = slice(first_bin, end_bin)
-        self._shape: Floats = np.zeros(end_bin - first_bin, dtype=np.float32)
-        self._block: list[Floats] = []
+    def __init__(self, first_bin: int, end_bin: int, n_calls: int = 1) -> None:
+        self._first_bin = first_bin
+        self._shape: Floats = np.zeros((n_calls, end_bin - first_bin), dtype=np.float32)
+        self._sum: Floats = np.zeros_like(self._shape)
+        self._n_summed = np.zeros(n_calls, dtype=np.intp)
 
-    def feed(self, power: Floats) -> Floats:
-        """Take the power of the next frames, shape ``(n, n_bins)``; return their noise, shape ``(n, band)``."""
-        noise = np.empty((power.shape[0], self._shape.size), dtype=np.float32)
-        at = 0
-        while at < power.shape[0]:
-            end = min(power.shape[0], at + BLOCK_FRAMES - len(self._block))
-            noise[at:end] = self._shape
-            self._block.extend(power[at:end, self._band].copy())
-            if len(self._block) == BLOCK_FRAMES:
-                self._learn(np.array(self._block))
-                self._block = []
-            at = end
+    def feed(self, power: Floats, slots: Slots | None = None) -> Floats:
+        """Take the power of the next frames, shape ``(n, n_bins)``; return their noise, shape ``(n, band)``.
+
+        ``slots`` says whose frame each is, call 0's unless given; those of one call are in order.
+        """
+        if slots is None:
+            slots = np.zeros(power.shape[0], dtype=np.intp)
+        noise = np.empty((power.shape[0], self._shape.shape[1]), dtype=np.float32)
+        _follow(power, self._first_bin, slots, self._shape, self._sum, self._n_summed, noise)
         return noise
 
-    def _learn(self, block: Floats) -> None:
-        """Move the shape on by a whole block; the first that is not silent is the shape."""
-        mean = np.mean(block, axis=0, dtype=np.float32)
-        if float(np.sum(mean)) < SILENCE_POWER:
-            return
-        wide = ndimage.grey_opening(mean, NARROW_BINS, mode="nearest")
-        wide = np.maximum(wide, LEAST_POWER)
-        if not self._shape.any():
-            self._shape = wide
-            return
-        ratio = wide / self._shape
-        self._shape = self._shape * ratio ** np.where(ratio < 1, np.float32(FALL), np.float32(RISE))
+    def clear(self, slot: int) -> None:
+        """Forget what was heard on a call: the next one begins."""
+        for array in (self._shape, self._sum, self._n_summed):
+            array[slot] = 0
+
+
+@compiled
+def _follow(
+    power: Floats, first_bin: int, slots: Slots, shape: Floats, total: Floats, n_summed: Slots, noise: Floats
+) -> None:
+    """Hold each frame against its call's shape, and move the shape on with each whole block."""
+    n_bins = shape.shape[1]
+    half = NARROW_BINS // 2
+    edged = np.empty(n_bins + 2 * half, dtype=np.float32)
+    wide = np.empty(n_bins, dtype=np.float32)
+    for row in range(power.shape[0]):
+        slot = slots[row]
+        for at in range(n_bins):
+            noise[row, at] = shape[slot, at]
+            total[slot, at] += power[row, first_bin + at]
+        n_summed[slot] += 1
+        if n_summed[slot] < BLOCK_FRAMES:
+            continue
+        n_summed[slot] = 0
+        whole = np.float32(0)
+        for at in range(n_bins):
+            wide[at] = total[slot, at] * np.float32(1 / BLOCK_FRAMES)
+            whole += wide[at]
+            total[slot, at] = 0
+        if whole < SILENCE_POWER:
+            continue
+        _extreme(wide, edged, np.float32(-1))
+        _extreme(wide, edged, np.float32(1))
+        for at in range(n_bins):
+            now = max(wide[at], LEAST_POWER)
+            old = shape[slot, at]
+            if old == 0:  # the first block that is not silent is the shape
+                shape[slot, at] = now
+            elif now < old:
+                shape[slot, at] = old * (now / old) ** np.float32(FALL)
+            else:
+                shape[slot, at] = old * (now / old) ** np.float32(RISE)
+
+
+@compiled
+def _extreme(values: Floats, edged: Floats, sign: np.float32) -> None:
+    """Replace each value by the greatest near it, or the least for ``sign`` -1; the ends go on as they are."""
+    n, half = values.size, NARROW_BINS // 2
+    for at in range(n):
+        edged[half + at] = sign * values[at]
+    for at in range(half):
+        edged[at] = edged[half]
+        edged[half + n + at] = edged[half + n - 1]
+    for at in range(n):
+        values[at] = edged[at]
+    for step in range(1, NARROW_BINS):
+        for at in range(n):
+            values[at] = max(values[at], edged[at + step])
+    for at in range(n):
+        values[at] *= sign

@@ -16,6 +16,7 @@ from benchmarks import (
     leave_one_out,
     probe,
     readme,
+    scale,
     speech_activity,
     speed,
     tones,
@@ -47,6 +48,12 @@ def main() -> None:
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
     errors.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
     errors.set_defaults(run=lambda options: gallery.run(options.set, options.out, jobs=options.jobs))
+    scaling = commands.add_parser(
+        "scale", help="what a bank costs as calls become more, beside peers, on one core"
+    )
+    scaling.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    scaling.add_argument("--plot", type=Path, metavar="FILE", help="draw them (needs matplotlib)")
+    scaling.set_defaults(run=lambda options: scale.run(options.out, options.plot))
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
     timing = commands.add_parser("speed", help="CPU time of amd and the peers, as ratios, on one core")

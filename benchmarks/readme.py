@@ -115,4 +115,6 @@ def run() -> None:
     POLICY.write_text(policy_page(), encoding="utf-8")
     tables.PAGE.write_text(tables.page(tables.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     waits_page.PAGE.write_text(waits_page.page(waits_page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    speed = tables.SPEED_PAGE.read_text(encoding="utf-8")
+    tables.SPEED_PAGE.write_text(tables.page(speed, tables.SPEED_TABLES), encoding="utf-8")
     README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")

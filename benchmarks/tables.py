@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md, from the figures in ``benchmarks/results``."""
+"""The tables of docs/benchmarks.md and docs/speed.md, from the figures in ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, Final
 from benchmarks.scoring import NO_CELL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+SPEED_PAGE: Final = PAGE.with_name("speed.md")
 RESULTS: Final = Path(__file__).parent / "results"
 BEGIN: Final = "<!-- {name}: begin; made by `python -m benchmarks readme` -->"
 END: Final = "<!-- {name}: end -->"
+Tables = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
 SHARES: Final = {
     "right": "right",
     "human_called_machine": "human called machine",
@@ -25,15 +27,15 @@ TIMES: Final = {
 }
 
 
-def page(text: str) -> str:
-    """Return the page with its generated tables put in place."""
-    for name, (file, made) in TABLES.items():
+def page(text: str, tables: Tables | None = None) -> str:
+    """Return a page with its generated tables, those of docs/benchmarks.md unless given, put in place."""
+    for name, (file, made) in (TABLES if tables is None else tables).items():
         begin, end = BEGIN.format(name=name), END.format(name=name)
         table = made(json.loads((RESULTS / file).read_text(encoding="utf-8")))
         before, found, rest = text.partition(begin)
         _, ended, after = rest.partition(end)
         if not (found and ended):
-            raise ValueError(f"{PAGE.name} has no place for the table {name!r}: {begin}")
+            raise ValueError(f"the page has no place for the table {name!r}: {begin}")
         text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
     return text
 
@@ -66,6 +68,42 @@ def speed(data: dict[str, Any]) -> str:
     return _table(["", f"CPU over {data['yardstick']}", "calls a core there"], rows, align="--:")
 
 
+def stages(data: dict[str, Any]) -> str:
+    """One row a stage of a bank, and a peer; over a bare batched FFT, and over webrtcvad where it was timed."""
+    yardsticks = {"over the FFT": data["batched_fft"], "over webrtcvad": data["peers"].get("webrtcvad, mode 3")}
+    times_us = {
+        "bare batched real FFT of its frames": data["batched_fft"],
+        **data["stages"],
+        "**before the model**": data["before_the_model"],
+        f"**all, {data['bank']['calls']:,} calls**": data["bank"]["all"],
+        **{f"one `Detector`, {name}": us for name, us in data["detector"].items()},
+        **{f"{name}, bare": us for name, us in data["peers"].items()},
+    }
+    rows = [
+        [name, f"{us:,.0f}", *(_ratio(us / by_us) if by_us else NO_CELL for by_us in yardsticks.values())]
+        for name, us in times_us.items()
+    ]
+    return _table(["", "µs", *yardsticks], rows, align="--:")
+
+
+def _ratio(ratio: float) -> str:
+    digits = 2 if ratio < 1 else int(ratio < 10)
+    return f"{ratio:,.{digits}f}"
+
+
+def crowds(data: dict[str, Any]) -> str:
+    """One row a number of calls."""
+    rows = [
+        [
+            f"{row['calls']:,}",
+            f"{row['us']:,.0f}",
+            *(f"{row[f'turn_ms_{part}']:.2f}" for part in ("p50", "p99", "max")),
+        ]
+        for row in data["calls"]
+    ]
+    return _table(["calls", "µs a second of a call", "turn p50, ms", "p99", "longest"], rows, align="--:")
+
+
 def speech(data: dict[str, Any]) -> str:
     """One row a system, one column a level of noise: F1 of frames."""
     systems = next(iter(data["sets"].values()))
@@ -78,8 +116,9 @@ def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace("|  |", "| |")
 
 
-TABLES: Final[dict[str, tuple[str, Callable[[dict[str, Any]], str]]]] = {
+TABLES: Final[Tables] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
     "speed": ("speed.json", speed),
     "speech activity": ("speech-levels.json", speech),
 }
+SPEED_TABLES: Final[Tables] = {"stages": ("scale.json", stages), "calls": ("scale.json", crowds)}

@@ -206,7 +206,7 @@ def steady_tone(**changes: Any) -> Tone:
 def state_size(thing: object) -> int:
     """How many values an object holds, through everything it refers to: what must not grow with a call."""
     if isinstance(thing, np.ndarray):
-        return int(thing.size)
+        return int(thing.size if thing.dtype.names is None else thing.nbytes // 8)  # records hold many
     if isinstance(thing, Network):
         return 0  # all calls share it
     if isinstance(thing, dict):

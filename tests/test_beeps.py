@@ -163,16 +163,38 @@ def test_the_shipped_trees_are_read_once_and_are_what_their_file_says():
     trees = shipped()
     assert trees is shipped()
     assert f"{trees.version}.json" == SHIPPED
-    assert trees.measure.shape == trees.limit.shape == trees.yes.shape == trees.no.shape == trees.answer.shape
-    assert len(json.loads(shipped_text())["trees"]) == trees.measure.shape[0]
+    assert len(json.loads(shipped_text())["trees"]) == trees.nodes.shape[0]
 
 
-def test_every_path_of_the_shipped_trees_ends_in_a_leaf():
-    trees = shipped()
-    nodes = {(tree, 0) for tree in range(trees.measure.shape[0])}
-    for _ in range(trees.depth):
-        nodes = {(tree, int(turn[tree, node])) for tree, node in nodes for turn in (trees.yes, trees.no)}
-    assert all(trees.yes[at] == at[1] and trees.no[at] == at[1] for at in nodes)
+def test_every_path_of_the_shipped_trees_ends_in_a_leaf_of_its_file():
+    trees, tables = shipped(), json.loads(shipped_text())["trees"]
+    for nodes, answers, table in zip(trees.nodes.tolist(), trees.answers.tolist(), tables, strict=True):
+        reached = {0}
+        for _ in range(trees.depth):
+            leaves = {at for at in reached if nodes[at] & 1023 == at}
+            reached = leaves | {
+                way for at in reached - leaves for way in (nodes[at] & 1023, (nodes[at] & 1023) + 1)
+            }
+        assert all(nodes[at] & 1023 == at for at in reached)
+        assert sorted(answers[at] for at in reached) == sorted(row[4] for row in table if row[2] == row[3])
+
+
+def test_the_shipped_trees_are_walked_as_their_file_says():
+    content_, rng = json.loads(shipped_text()), np.random.default_rng(5)
+    rows = np.array([beeps.measures(some_tone(rng)) for _ in range(20)])
+    limits = np.array([node[:2] for tree in content_["trees"] for node in tree if node[2] != node[3]])
+    for row in rows[:10]:  # upon limits, too
+        for measure, limit in rng.choice(limits, 40):
+            row[int(measure)] = limit
+    for row, log_odds in zip(rows, shipped().log_odds(rows), strict=True):
+        answers = []
+        for tree in content_["trees"]:
+            at = 0
+            while tree[at][2] != at:
+                measure, limit, yes, no, _ = tree[at]
+                at = yes if row[measure] <= limit else no
+            answers.append(tree[at][4])
+        assert log_odds == pytest.approx(content_["base"] + sum(answers), abs=1e-9)
 
 
 def test_every_measurement_is_taken_of_the_tone_and_is_a_number():

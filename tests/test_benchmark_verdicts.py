@@ -194,7 +194,7 @@ def test_trees_and_their_stopping_rule_decide_a_call():
 
 def test_the_shipped_trees_and_their_stopping_rule_can_be_read():
     parsed, policy = timing.shipped()
-    assert len(json.loads(timing.SHIPPED.read_text())["trees"]) == parsed.measure.shape[0]
+    assert len(json.loads(timing.SHIPPED.read_text())["trees"]) == parsed.nodes.shape[0]
     assert isinstance(policy, Policy)
     assert timing.SHIPPED.stat().st_size < 300_000
 

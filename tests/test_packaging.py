@@ -81,7 +81,7 @@ def test_the_command_line_loads_no_more_than_a_command_needs():
 def test_the_base_install_is_small_and_every_extra_is_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     base = {re.split(r"[<>=]", need)[0] for need in project["dependencies"]}
-    assert base == {"numpy", "scipy", "soundfile", "soxr", "rich", "joblib"}
+    assert base == {"numpy", "numba", "scipy", "soundfile", "soxr", "rich", "joblib"}
     extras = {
         "train",
         "report",

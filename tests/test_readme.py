@@ -30,6 +30,8 @@ def test_the_tables_of_the_benchmarks_are_what_their_results_say():
     text = tables.PAGE.read_text(encoding="utf-8")
     assert tables.page(text) == text, "run: python -m benchmarks readme"
     assert all(tables.BEGIN.format(name=name) in text for name in tables.TABLES)
+    speed = tables.SPEED_PAGE.read_text(encoding="utf-8")
+    assert tables.page(speed, tables.SPEED_TABLES) == speed, "run: python -m benchmarks readme"
 
 
 def test_a_page_without_a_place_for_a_table_is_an_error():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import platform
 import sqlite3
 import statistics
@@ -199,7 +200,12 @@ def postgres_figures(rows: Iterable[int], *, workers: int, seconds: float) -> li
 
 def run(*, rows: int, postgres_rows: Sequence[int], seconds: float, out: Path | None) -> None:
     """Measure, print and write."""
-    machine = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "cpu": platform.processor()}
+    machine = {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],  # above the cores, these are times of a busy machine
+    }
     figures: dict[str, Any] = {"machine": machine, "core_us": core_us()}
     figures["sqlite"] = sqlite_figures(rows, seconds=seconds)
     if binaries() is not None:

@@ -98,7 +98,7 @@ class Policy:
     early_probability_min: float | None = field(default=None, metadata=_unit("probability", 0.5, 1))
     early_gap_min_s: float = field(default=0.30, metadata=_unit("s", 0, 10))
     verdict_max_s: float = field(default=7.0, metadata=_unit("s", 1, 60))
-    forced_probability_min: float = field(default=0.98, metadata=_unit("probability", 0.5, 1))
+    forced_probability_min: float = field(default=0.95, metadata=_unit("probability", 0.5, 1))
     silence_early_s: float = field(default=5.0, metadata=_unit("s", 1, 60))
     silence_max_s: float = field(default=10.0, metadata=_unit("s", 1, 60))
     ringback_max_s: float = field(default=45.0, metadata=_unit("s", 1, 300))
@@ -161,7 +161,7 @@ def _check_range(name: str, value: object, metadata: Any) -> None:
 PRESETS: Final[dict[str, Policy]] = {
     "balanced": Policy(),
     "protect_humans": Policy(
-        human_probability_min=0.9,
+        human_probability_min=0.88,
         machine_probability_min=0.996,
         human_gap_min_s=0.95,
         forced_probability_min=0.99,
@@ -170,7 +170,7 @@ PRESETS: Final[dict[str, Policy]] = {
         machine_probability_min=0.95,
         human_probability_min=0.70,
         human_gap_min_s=0.30,
-        forced_probability_min=0.70,
+        forced_probability_min=0.80,
         early_probability_min=0.70,
         early_gap_min_s=0.25,
         verdict_max_s=5.0,

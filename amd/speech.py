@@ -24,7 +24,7 @@ from amd.spectrum import MEL_EDGES_BINS, Floats, FrameFacts
 
 Flags = npt.NDArray[np.bool_]
 
-SHIPPED: Final = "speech-2.npz"
+SHIPPED: Final = "speech-4.npz"
 TICK_FRAMES: Final = 6
 """Asked every 96 ms: the first frame of a tick is judged with the 80 ms after it in view, the last with none."""
 N_MEL: Final = len(MEL_EDGES_BINS) - 1

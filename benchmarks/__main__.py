@@ -16,6 +16,7 @@ from benchmarks import (
     leave_one_out,
     probe,
     readme,
+    rings,
     scale,
     speech_activity,
     speed,
@@ -43,6 +44,14 @@ def main() -> None:
     )
     speaking.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     speaking.set_defaults(run=lambda options: speech_activity.run(options.sets, options.out))
+    ringing = commands.add_parser("rings", help="whether ringback before an answer changes what is said of it")
+    ringing.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv")
+    ringing.add_argument("--calls", type=int, metavar="N", help="the first so many of each set")
+    ringing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    ringing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    ringing.set_defaults(
+        run=lambda options: rings.run(options.sets, n_calls=options.calls, jobs=options.jobs, out=options.out)
+    )
     errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
     errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")

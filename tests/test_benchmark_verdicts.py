@@ -16,7 +16,7 @@ from amd.models import checksum, content_of
 from amd.policy import PRESETS, Policy
 from amd.training.replay import PARTIES, Decided, Stack, of_probabilities, record
 from amd.trees import Trees
-from benchmarks import accuracy, cost, curve, scoring, search, systems
+from benchmarks import accuracy, cost, curve, rings, scoring, search, systems
 from benchmarks.peers import cadence, timing
 from benchmarks.peers.cadence import Rule, runs_of
 
@@ -352,3 +352,28 @@ def test_peers_can_be_sent_to_other_processes():
 def test_two_processes_say_what_one_says(few):
     sets, peers = accuracy.read_sets([few], 3), systems.chosen("asterisk")
     assert accuracy.score(sets, peers, jobs=2) == accuracy.score(sets, peers, jobs=1)
+
+
+def test_rings_end_with_the_answer_and_are_as_loud_as_asked():
+    lead = rings.ringing("US", 0.1, np.random.default_rng(3))
+    sounding = lead[-1600:]
+    assert np.sqrt(np.mean(sounding**2)) == pytest.approx(0.1, rel=0.02)
+    power = np.abs(np.fft.rfft(sounding)) ** 2
+    assert set(np.flatnonzero(power > power.max() / 4) * 5) == {440, 480}
+
+
+def test_each_call_is_judged_as_it_is_and_after_the_rings_of_each_country(few, tmp_path, capsys):
+    rings.run([few], n_calls=4, jobs=1, out=tmp_path / "rings.json")
+    told = json.loads((tmp_path / "rings.json").read_text())["systems"]
+    calls = [one for one in read_manifest(few)[:4] if one.label in (Party.HUMAN, Party.MACHINE)]
+    assert list(told) == [rings.PLAIN, "US", "UK", "DE"]
+    assert told[rings.PLAIN]["same"]["count"] == len(calls)
+    assert all(one["same"]["total"] == len(calls) == one["right"]["of"] for one in told.values())
+    assert f"{len(calls)} composed calls of few" in capsys.readouterr().out
+
+
+def test_verdicts_are_the_same_where_the_party_is():
+    one, other = (
+        scoring.Scored(call=call("human"), party=party, known_s=1.0) for party in (Party.HUMAN, Party.UNSURE)
+    )
+    assert rings.same_verdict([one, one], [one, other]).value == 0.5

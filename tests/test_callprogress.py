@@ -521,7 +521,7 @@ def test_syllables_and_hisses_have_no_tone_with_a_meaning(seed):
     assert kinds(PAUSE, said, PAUSE, seed=seed) == []
 
 
-ENDS_EARLY = pytest.mark.xfail(strict=True, reason="speech-2 lets such a vowel end 0.25 to 0.35 s early")
+ENDS_EARLY = pytest.mark.xfail(strict=True, reason="the speech network lets such a vowel end 0.25 to 0.35 s early")
 
 
 @pytest.mark.parametrize(

@@ -195,8 +195,9 @@ def test_only_what_counts_from_answer_is_counted_anew():
 
 @BOTH
 @given(
-    # 0.7 s after rings of the US: the next test; shorter words are missed at times: docs/STATUS.md
-    ring=st.sampled_from([("US", 1.2), ("UK", 0.7), ("UK", 1.2), ("DE", 0.7), ("DE", 1.2)]),
+    # words shorter than 0.7 s are missed at times: docs/STATUS.md
+    country=st.sampled_from(["US", "UK", "DE"]),
+    hello_s=st.sampled_from([0.7, 1.2]),
     n_rounds=st.integers(0, 2),
     tail_s=st.floats(0.3, 2.0),
     pause_s=st.floats(0.1, 0.8),
@@ -204,20 +205,8 @@ def test_only_what_counts_from_answer_is_counted_anew():
 )
 @settings(max_examples=25)
 def test_rings_and_a_tail_before_a_hello_change_no_verdict_and_delay_none(
-    policy, ring, n_rounds, tail_s, pause_s, seed
+    policy, country, hello_s, n_rounds, tail_s, pause_s, seed
 ):
-    assert_rings_change_nothing(policy, ring, n_rounds, tail_s, pause_s, seed)
-
-
-@BOTH
-@pytest.mark.xfail(strict=True, reason="speech-2 misses 8 of 108 words of 0.7 s after rings of the US")
-def test_a_short_hello_after_rings_of_the_us_is_heard(policy):
-    for seed in (2, 5):
-        assert_rings_change_nothing(policy, ("US", 0.7), 1, 2.0, 0.4, seed)
-
-
-def assert_rings_change_nothing(policy, ring, n_rounds, tail_s, pause_s, seed):
-    country, hello_s = ring
     call = [gen.silence(pause_s), says(hello_s, seed), gen.silence(3.0)]
     ringing = np.concatenate([rings(country, n_rounds), tail(country, tail_s)])
     _, plain = judge(on_a_line(*call), BALANCED)
@@ -235,20 +224,7 @@ CLEAN = [
 ]
 
 
-RINGS_TELL = (
-    "rings before it make the network less sure of this greeting: a pause is taken for a person's, or it asks"
-)
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        pytest.param(file, marks=pytest.mark.xfail(strict=True, reason=RINGS_TELL))
-        if file in ("machine-03.wav", "machine-05.wav", "machine-10.wav")
-        else file
-        for file in CLEAN
-    ],
-)
+@pytest.mark.parametrize("file", CLEAN)
 def test_rings_no_louder_than_the_voice_change_no_party_of_a_clean_sample(file):
     samples, _ = soundfile.read(SAMPLES / file)
     frames = samples[: samples.size // 256 * 256].reshape(-1, 256)

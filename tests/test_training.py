@@ -20,7 +20,10 @@ from amd.evidence import NAMES
 from amd.model import load, machine_probability, shipped
 from amd.policy import PRESETS, Policy, preset
 from amd.recordings import Reading, classify
+from amd.speech import TICK_FRAMES
 from amd.training import calibration
+from amd.training.answer import RUNG_EVERY, hear
+from amd.training.calls import AFTER, WITHIN, ringback
 from amd.training.cost import COSTS, NEVER_S, Cost
 from amd.training.fitting import deal, said_by
 from amd.training.listening import record
@@ -33,6 +36,29 @@ SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
 
 def named(label, **times_s):
     return Call(row=2, file="call.wav", label=Party(label), times_s=times_s, columns={})
+
+
+# --- what is heard
+
+
+def test_one_call_in_so_many_is_heard_again_after_rings_that_move_its_truth(tmp_path):
+    names = [f"human-0{n}.wav" for n in range(1, RUNG_EVERY + 2)]
+    folder = a_set(tmp_path, [{"file": name, "label": "human"} for name in names])
+    plain, rung = hear(folder), hear(folder, rung=True)
+    assert (len(plain), len(rung)) == (len(names), 2)
+    for before, after in zip(plain[::RUNG_EVERY], rung, strict=True):
+        longer = after.inputs.shape[0] - before.inputs.shape[0]
+        assert longer > 0
+        assert abs(int(after.speech.sum()) - int(before.speech.sum())) <= TICK_FRAMES
+        shifts = [np.argmax(after.phase == phase) - np.argmax(before.phase == phase) for phase in (WITHIN, AFTER)]
+        assert all(abs(shift - longer) <= 1 for shift in shifts)
+        assert after.weight.sum() == pytest.approx(before.weight.sum(), abs=3.0)
+
+
+def test_most_answers_cut_a_ring_that_sounds_and_the_others_come_after_one():
+    leads = [ringback(np.random.default_rng(seed)) for seed in range(200)]
+    loud = [np.sqrt(np.mean(lead[-160:] ** 2)) > 0.0125 for lead in leads]
+    assert 0.55 < np.mean(loud) < 0.85  # half by law, and a third of the others
 
 
 # --- truth

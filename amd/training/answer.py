@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from amd.answer import OUTPUTS
+from amd.audio import RATE_HZ
 from amd.networks import Floats, Network
 from amd.sources import samples_of
 from amd.speech import TICK_FRAMES, TICK_INPUTS
@@ -24,6 +25,7 @@ from amd.training.calls import (
     WITHIN,
     Mask,
     in_samples,
+    ringback,
     speech_mask,
     ticks_of,
 )
@@ -31,7 +33,7 @@ from amd.training.layers import Layers, torch_module
 from amd.training.truth import read_truth
 from amd.workers import spread
 
-TICK_S: Final = TICK_SAMPLES / 8000
+TICK_S: Final = TICK_SAMPLES / RATE_HZ
 PARTIES: Final = ("human", "machine")
 RATE_MAX: Final = 3e-3
 CLIP_NORM: Final = 1.0
@@ -41,6 +43,8 @@ SPEECH_SHARE: Final = 0.5
 PHASE_SHARE: Final = 0.3
 """Weights of the heads that tell speech and the phase of the call, in fitting only: they steady the memory."""
 N_PHASES: Final = 3
+RUNG_EVERY: Final = 3
+"""One call in so many is heard once more in fitting, after rings, which change nothing of what it is."""
 SCALE_EVERY: Final = 20
 """One call in so many tells the scale of the inputs."""
 FIRST_S: Final = 0.6
@@ -81,16 +85,34 @@ class Heard:
     group: str
 
 
-def hear(folder: Path, *, n_calls: int | None = None, jobs: int = 1) -> list[Heard]:
-    """Hear a labeled set in so many processes; calls that nobody answered teach speech and phase only."""
+def hear(folder: Path, *, n_calls: int | None = None, rung: bool = False, jobs: int = 1) -> list[Heard]:
+    """Hear a labeled set in so many processes; calls that nobody answered teach speech and phase only.
+
+    ``rung`` hears one call in `RUNG_EVERY`, each after rings.
+    """
     truths = read_truth(folder, n_calls=n_calls)
+    truths = truths[::RUNG_EVERY] if rung else truths
     batches = [truths[first : first + BATCH_CALLS] for first in range(0, len(truths), BATCH_CALLS)]
-    return [one for heard in spread(partial(_hear_batch, folder), batches, jobs=jobs) for one in heard]
+    work = partial(_hear_batch, folder, rung)
+    return [one for heard in spread(work, enumerate(batches), jobs=jobs) for one in heard]
 
 
-def _hear_batch(folder: Path, truths: Sequence[dict[str, Any]]) -> list[Heard]:
+def _hear_batch(folder: Path, rung: bool, batch: tuple[int, Sequence[dict[str, Any]]]) -> list[Heard]:  # noqa: FBT001
+    number, truths = batch
     samples = [samples_of(folder / truth["file"]) for truth in truths]
+    if rung:
+        rng = np.random.default_rng(number)
+        leads = [ringback(rng) for _ in truths]
+        samples = [np.concatenate(parts) for parts in zip(leads, samples, strict=True)]
+        truths = [_later(truth, lead.size / RATE_HZ) for truth, lead in zip(truths, leads, strict=True)]
     return [heard_of(inputs, truth) for inputs, truth in zip(ticks_of(samples), truths, strict=True)]
+
+
+def _later(truth: dict[str, Any], by_s: float) -> dict[str, Any]:
+    """Return what is true of a call when so much is heard before it."""
+    moved = {name: [[at_s + by_s for at_s in span] for span in truth[name]] for name in ("speech", "beep")}
+    ended_s = truth["greeting_end_s"]
+    return {**truth, **moved, "greeting_end_s": None if ended_s is None else ended_s + by_s}
 
 
 def heard_of(inputs: Floats, truth: dict[str, Any]) -> Heard:

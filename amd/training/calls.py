@@ -32,8 +32,12 @@ nobody speaks. Composed calls have little of each: without them such words were 
 RINGS: Final = (((425.0,), (1.0, 4.0)), ((440.0, 480.0), (2.0, 4.0)), ((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)))
 """Ringback: frequencies, and how long it sounds and pauses."""
 RINGS_MAX: Final = 3
+CUT_SHARE: Final = 0.5
+"""So many answers cut a ring that sounds; the others come anywhere between the start of one and the next."""
 RING_DB: Final = (-35.0, -10.0)
 RING_NOISE_DB: Final = (-80.0, -50.0)
+RING_ALONE_SHARE: Final = 0.4
+"""So many lines carry rings and no noise at all: networks that make the ringback themselves send nothing else."""
 HUM_SHARE: Final = 0.15
 HUM_DB: Final = (-55.0, -25.0)
 """So many calls have mains hum, up to as loud as speech."""
@@ -137,7 +141,7 @@ def spoil(call: Call, rng: np.random.Generator) -> Call:
         first, end = call.speech[int(rng.integers(len(call.speech)))]
         return call.without(min(int(rng.integers(first, end)), call.samples.size // 2))
     if rng.random() < RUNG_SHARE:
-        lead = _ringback(rng)
+        lead = ringback(rng)
         speech = [(first + lead.size, end + lead.size) for first, end in call.speech]
         return Call(samples=np.concatenate([lead, call.samples]), speech=speech)
     return call
@@ -169,18 +173,20 @@ def _gated(call: Call, rng: np.random.Generator) -> Samples:
     return np.where(is_open, call.samples, np.float32(0))
 
 
-def _ringback(rng: np.random.Generator) -> Samples:
-    """Some rings of one country on a line with a little noise, the last one cut by the answer."""
+def ringback(rng: np.random.Generator) -> Samples:
+    """Some rings of one country on a line with a little noise, from somewhere in the first half to the answer."""
     freqs_hz, steps_s = RINGS[int(rng.integers(len(RINGS)))]
-    gains = []
-    for _ in range(int(rng.integers(1, RINGS_MAX + 1))):
-        gains += [np.full(round(step_s * RATE_HZ), 1.0 - index % 2) for index, step_s in enumerate(steps_s)]
-    sounds = np.concatenate(gains)
+    n_rings = int(rng.integers(1, RINGS_MAX + 1))
+    steps = [round(step_s * RATE_HZ) for step_s in steps_s * n_rings]
+    gains = [np.full(size, 1.0 - index % 2) for index, size in enumerate(steps)]
+    answer_s = rng.uniform(0, steps_s[0] if rng.random() < CUT_SHARE else sum(steps_s))
+    sounds = np.concatenate(gains)[: round((sum(steps_s) * (n_rings - 1) + answer_s) * RATE_HZ)]
     times_s = np.arange(sounds.size) / RATE_HZ
     wave = np.sum([np.sin(2 * np.pi * freq_hz * times_s) for freq_hz in freqs_hz], axis=0) * sounds
     ring, noise = (10 ** (rng.uniform(*levels) / 20) for levels in (RING_DB, RING_NOISE_DB))
+    noise *= rng.random() >= RING_ALONE_SHARE
     heard: Samples = (ring * wave + noise * rng.standard_normal(sounds.size)).astype(np.float32)
-    return heard[int(rng.integers(sounds.size // 2)) :]
+    return heard[int(rng.integers(sounds.size // 2 + 1)) :]
 
 
 def ticks_of(calls: Sequence[Samples]) -> Iterator[Floats]:

@@ -98,6 +98,7 @@ def train(
     told("hearing the calls")
     heard = [call for folder in sets for call in hear(folder, n_calls=plan.n_calls, jobs=plan.jobs)]
     _check(heard)
+    rung = [call for folder in sets for call in hear(folder, n_calls=plan.n_calls, rung=True, jobs=plan.jobs)]
     judging = held_out or sets
     judged: list[Floats] = []
     others = [call for folder in held_out for call in hear(folder, jobs=plan.jobs)]
@@ -105,9 +106,9 @@ def train(
     if shared:
         raise ManifestError(f"{len(shared)} speakers are in the sets and in those held out, as {min(shared)!r}")
     if not held_out:
-        judged = _judge_by_others(heard, plan, told)
+        judged = _judge_by_others(heard, rung, plan, told)
     told("fitting to all calls")
-    network = _fitted(heard, plan, version=plan.version, story=_story(plan, len(heard)), told=told)
+    network = _fitted([*heard, *rung], plan, version=plan.version, story=_story(plan, len(heard)), told=told)
     if held_out:
         judged = judge(network, others)
     told("hearing how they would have been decided")
@@ -120,7 +121,12 @@ def train(
     policies = {name: choose(by_model, PRESETS[name], cost)[0] for name, cost in COSTS.items()}
     model = dataclasses.replace(model, policies=policies)
     card = _card(heard, by_model, model, plan)
-    card |= {"manifests_sha256": _digests(sets), "held_out_sha256": _digests(held_out)}
+    card |= {
+        "calls_after_rings": len(rung),
+        "folds": None if held_out else plan.n_folds,
+        "manifests_sha256": _digests(sets),
+        "held_out_sha256": _digests(held_out),
+    }
     return dataclasses.replace(model, card=card)
 
 
@@ -159,8 +165,10 @@ def _fitted(
     return fit(heard, plan.recipe, version=version, story=story, start=start, told=told)
 
 
-def _judge_by_others(heard: Sequence[Heard], plan: Plan, told: Callable[[str], None]) -> list[Floats]:
-    """Log-odds of each call by a network that heard none of its speaker."""
+def _judge_by_others(
+    heard: Sequence[Heard], rung: Sequence[Heard], plan: Plan, told: Callable[[str], None]
+) -> list[Floats]:
+    """Log-odds of each call by a network that heard none of its speaker, not after rings either."""
     folds = deal([call.group for call in heard], plan.n_folds)
     judged: list[Floats] = [np.zeros(0, dtype=np.float32)] * len(heard)
     for fold in range(plan.n_folds):
@@ -171,6 +179,8 @@ def _judge_by_others(heard: Sequence[Heard], plan: Plan, told: Callable[[str], N
             raise ManifestError(
                 f"{len(set(folds))} speakers cannot be dealt into {plan.n_folds} folds: fewer folds?"
             )
+        inside_groups = {heard[place].group for place in inside}
+        others += [call for call in rung if call.group not in inside_groups]
         network = _fitted(others, plan, version="fold", story="", told=told)
         for place, log_odds in zip(inside, judge(network, [heard[place] for place in inside]), strict=True):
             judged[place] = log_odds
@@ -234,7 +244,6 @@ def _card(heard: Sequence[Heard], recorded: Sequence[Recorded], model: Model, pl
         "date": plan.date,
         "code": __version__,
         "recipe": dataclasses.asdict(plan.recipe),
-        "folds": plan.n_folds,
         "from": plan.start.version if plan.start else None,
         "calls": len(heard),
         "people": sum(not call.machine and bool(call.weight.any()) for call in heard),

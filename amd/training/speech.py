@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -105,6 +105,17 @@ def fit(
     return layers.network(inputs=TICK_INPUTS, outputs=OUTPUTS, version=version, recipe=story)
 
 
+def between(start: Network, fitted: Network, share: float) -> Network:
+    """Return a network whose weights lie so much of the way from where a fit started to where it led.
+
+    It knows most of what was learnt, and forgets little of what was known (Wortsman et al. 2022, "Robust
+    fine-tuning of zero-shot models", arXiv 2109.01903).
+    """
+    parts = {name: (start.arrays[name].astype(np.float64), array) for name, array in fitted.arrays.items()}
+    arrays = {name: (old + share * (new - old)).astype(np.float32) for name, (old, new) in parts.items()}
+    return replace(fitted, arrays=arrays)
+
+
 def frame_f1(network: Network, dev: Lesson, log_odds_min: float = 0.0) -> float:
     """F1 of the frames of a lesson."""
     judged = judge(network, dev) >= log_odds_min
@@ -164,8 +175,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=Recipe().seed, metavar="N")
     parser.add_argument("--rate", type=float, default=RATE_MAX, metavar="X", help="highest rate of learning")
     parser.add_argument("--start", type=Path, metavar="FILE", help="go on from this network")
+    parser.add_argument(
+        "--share", type=float, default=1.0, metavar="X", help="go so much of the way from --start (default 1)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     options = parser.parse_args()
+    if not 0 < options.share <= 1 or (options.share < 1 and options.start is None):
+        parser.error(f"--share {options.share:g} must be above 0 and at most 1, and below 1 needs --start")
     recipe = Recipe(n_epochs=options.epochs, n_units=options.units, rate_max=options.rate, seed=options.seed)
     lessons = [
         lesson(folder, seed=recipe.seed + number, n_calls=options.calls, spoilt=True)
@@ -175,8 +191,9 @@ def main() -> None:
     story = f"python -m amd.training.speech: {recipe}, {sum(one.sizes.size for one in lessons)} composed calls"
     start = parse(options.start.read_bytes(), inputs=TICK_INPUTS, outputs=OUTPUTS) if options.start else None
     if start is not None:
-        story += f"; from {start.version}: {start.recipe}"
-    save(fit(lessons, recipe, version=options.version, story=story, dev=dev, start=start), options.out)
+        story += f"; {options.share:g} of the way from {start.version}: {start.recipe}"
+    network = fit(lessons, recipe, version=options.version, story=story, dev=dev, start=start)
+    save(network if start is None else between(start, network, options.share), options.out)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ def page() -> str:
             f"- to {card['calls']:,} composed calls: {card['people']:,} people, {card['machines']:,} machines, "
             f"{card['speakers']:,} speakers of the train split"
         ),
+        *(
+            [f"- and once more, after rings, to {card['calls_after_rings']:,} of them"]
+            if card.get("calls_after_rings")
+            else []
+        ),
         (
             f"- a dense layer, a gated recurrent unit of {model.network.n_units} and a dense layer, asked every "
             f"96 ms; {model.network.n_products:,} multiplications each time"
@@ -66,6 +71,11 @@ def page() -> str:
         "",
         *_table("field", model.policies),
         "",
+        *(
+            [f"Of `balanced`, set by hand: {card['balanced_by_hand']}.", ""]
+            if card.get("balanced_by_hand")
+            else []
+        ),
         "## What errors cost",
         "",
         *_table("cost", card["costs"]),

@@ -72,7 +72,7 @@ def main() -> None:
     timing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     timing.set_defaults(run=lambda options: speed.run(options.set, out=options.out))
     everything = commands.add_parser(
-        "all", help="accuracy, tones and speed, their figures into benchmarks/results"
+        "all", help="accuracy, tones, speed and scale, their figures into benchmarks/results"
     )
     _add_sets(everything)
     everything.add_argument("--seed", type=int, default=1, metavar="N", help="of the tones (default 1)")
@@ -112,6 +112,7 @@ def _run_all(options: argparse.Namespace) -> None:
     accuracy.run(options.sets, peers=options.peers, out=out, sliced=False, jobs=options.jobs)
     tones.run(seed=options.seed, out=folder / "tones.json", quick=False, clips=None)
     speed.run(speed.SAMPLES, out=folder / "speed.json")
+    scale.run(folder / "scale.json")
 
 
 def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -109,6 +109,7 @@ def test_every_system_s_verdicts_are_written_as_tables_that_compare(few, tmp_pat
 def test_all_writes_the_figures_of_each_benchmark(few, tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(command_line.tones, "run", lambda **given: asked.append(given))
+    monkeypatch.setattr(command_line.scale, "run", asked.append)  # tested by itself: tests/test_speed.py
     argv = ["benchmarks", "all", str(few), "--peers", "none", "--out", str(tmp_path), "--jobs", "1", "--seed", "9"]
     monkeypatch.setattr("sys.argv", argv)
     monkeypatch.setattr(speed, "SAMPLES", few)
@@ -116,4 +117,5 @@ def test_all_writes_the_figures_of_each_benchmark(few, tmp_path, monkeypatch, ca
     capsys.readouterr()
     assert json.loads((tmp_path / "accuracy-few.json").read_text())["sets"][0]["calls"] == 4
     assert json.loads((tmp_path / "speed.json").read_text())["set"] == "few"
-    assert asked == [{"seed": 9, "out": tmp_path / "tones.json", "quick": False, "clips": None}]
+    tones = {"seed": 9, "out": tmp_path / "tones.json", "quick": False, "clips": None}
+    assert asked == [tones, tmp_path / "scale.json"]

@@ -248,7 +248,7 @@ def test_a_tone_that_lasts_an_hour_takes_no_more_memory_than_one_of_seconds():
             sizes.append(gen.state_size(tracker))
     assert tracker.tonal
     assert set(sizes) == {gen.state_size(ToneTracker())}
-    assert sizes[0] < 1000
+    assert sizes[0] < 800
     (tone,) = filter(None, [tracker.step(n_frames + i, **SILENCE) for i in range(4)])
     assert tone.on <= 256
     assert tone.off == pytest.approx(n_frames * 128 + 128, abs=EDGE_SAMPLES)
@@ -263,7 +263,7 @@ def test_an_hour_without_a_tone_takes_no_more_memory_than_seconds(facts):
         if index % 1000 == 999:
             sizes.append(gen.state_size(tracker))
     assert set(sizes) == {gen.state_size(ToneTracker())}  # what is set aside for a tone that may come, no more
-    assert sizes[0] < 1000
+    assert sizes[0] < 800
 
 
 def test_a_tone_is_sounding_from_its_fourth_frame_to_its_end():

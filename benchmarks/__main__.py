@@ -16,6 +16,7 @@ from benchmarks import (
     leave_one_out,
     probe,
     readme,
+    recognising,
     rings,
     scale,
     speech_activity,
@@ -51,6 +52,23 @@ def main() -> None:
     ringing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     ringing.set_defaults(
         run=lambda options: rings.run(options.sets, n_calls=options.calls, jobs=options.jobs, out=options.out)
+    )
+    knowing = commands.add_parser("recognise", help="whether a greeting is known again at the next call")
+    knowing.add_argument("clips", type=Path, metavar="CLIPS", help="clips.csv of datasets/build.py")
+    knowing.add_argument("--split", choices=("train", "dev", "test"), default="test")
+    knowing.add_argument("--numbers", type=int, default=300, metavar="N")
+    knowing.add_argument("--seed", type=int, default=1)
+    knowing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    knowing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    knowing.set_defaults(
+        run=lambda options: recognising.run(
+            options.clips,
+            split=options.split,
+            n_numbers=options.numbers,
+            seed=options.seed,
+            jobs=options.jobs,
+            out=options.out,
+        )
     )
     errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
     errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")

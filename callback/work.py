@@ -19,6 +19,8 @@ from callback.transitions import step
 
 WAKE_ROWS: Final = 500
 """Timers that one transaction looks at: it is over in well under a second."""
+FINGERPRINT_MAX: Final = 65_536
+"""Bytes of one greeting: twelve seconds have some 20,000."""
 ERRAND_AGAIN_S: Final = 30.0
 """A command that was taken and not done goes to another worker after this."""
 
@@ -183,6 +185,28 @@ class Work(Transacting):
             return save(transaction, callback, event(lease(self.rules, now)), now)
 
         return self._transact(write)
+
+    def greetings(self, callback_id: str) -> list[bytes]:
+        """Return the fingerprints of the greetings that machines played at the number of a callback."""
+        with self.store.reading() as reads:
+            person = reads.get(callback_id).person
+            return [] if person is None else reads.greetings_of(person.number)
+
+    def keep_greeting(self, dial_id: str, fingerprint: bytes, *, now: datetime) -> bool:
+        """Keep the fingerprint of the greeting that a call met; say whether it was kept: once a call.
+
+        Parameters
+        ----------
+        dial_id : str
+        fingerprint : bytes, at most `FINGERPRINT_MAX`
+            Hashes; never audio. It is erased with the callback.
+        now : datetime
+        """
+        if not 0 < len(fingerprint) <= FINGERPRINT_MAX:
+            raise ValueError(f"fingerprint of {len(fingerprint)} bytes, need 1 to {FINGERPRINT_MAX}: audio?")
+        return self._transact(
+            lambda transaction: transaction.keep_greeting(transaction.of_dial(dial_id), dial_id, fingerprint, now)
+        )
 
     def errands(self, now: datetime, *, limit: int = 100) -> list[Errand]:
         """Take commands of the outbox to do. One that is not `done` comes again, so each is done at least once."""

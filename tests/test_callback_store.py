@@ -1,13 +1,19 @@
 """The store keeps its word: by its schema, through other versions, full disks, lost connections and races."""
 
+import secrets
+import shutil
 import sqlite3
+import subprocess
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from callback_calls import NOON, RULES, at, book, claim, ended, number, tell
 
 from benchmarks.callback import speed
+from benchmarks.callback.postgres import OWNER
 from callback import events as ev
 from callback.commands import Tell
 from callback.errors import (
@@ -303,6 +309,47 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path):
     booked += [book(service, index) for index in range(rest, rest + 5)]
     assert [one.id for one in claim(service, 1, limit=99)] == [one.id for one in booked]
     store.close()
+
+
+@pytest.fixture
+def small_disk():
+    """A disk of 12 MB that the server can reach, and how to make it larger."""
+    folder = Path(tempfile.mkdtemp(prefix="callback-disk-"))
+    folder.chmod(0o755)
+    mount = shutil.which("mount")
+    made = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=12m", "tmpfs", folder], check=False)
+    if not made or made.returncode:
+        pytest.skip("a small disk of its own cannot be mounted here: needs root")
+    yield folder, lambda: subprocess.run([mount, "-o", "remount,size=99m", folder], check=True)
+    subprocess.run(["umount", "--lazy", folder], check=True)
+    folder.rmdir()
+
+
+def test_a_full_disk_of_postgresql_is_named_and_nothing_is_lost(postgres, small_disk):
+    folder, enlarge = small_disk
+    space = folder / "space"
+    space.mkdir()
+    shutil.chown(space, OWNER, OWNER)
+    admin = sa.create_engine(Store(postgres.url()).engine.url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE TABLESPACE small LOCATION '{space}'"))
+        connection.execute(sa.text("CREATE DATABASE full_disk TABLESPACE small"))
+    store = Store(postgres.url("full_disk"))
+    store.migrate()
+    service, booked = CallbackService(store, RULES), []
+    with pytest.raises(StoreFull, match=r"out of disk, memory or connections \(53100\): nothing was written"):
+        booked.extend(book(service, index, name=secrets.token_hex(20_000)) for index in range(9999))
+    assert len(booked) > 10
+    with store.reading() as reading:
+        assert sorted(one.id for one in reading.all()) == sorted(one.id for one in booked)
+    enlarge()
+    booked.append(book(service, len(booked)))
+    assert [one.id for one in claim(service, 1, limit=9999)] == [one.id for one in booked]
+    store.close()
+    with admin.connect() as connection:
+        connection.execute(sa.text("DROP DATABASE full_disk WITH (FORCE)"))
+        connection.execute(sa.text("DROP TABLESPACE small"))
+    admin.dispose()
 
 
 def test_a_connection_lost_in_the_middle_loses_only_what_was_not_committed(postgres):

@@ -15,6 +15,7 @@ from callback.errors import UnknownCallback
 from callback.events import Event
 from callback.log import decode, from_us, to_us
 from callback.states import TERMINAL, Booking, Callback, Outcome, State
+from callback.store.greetings import GreetingReads
 from callback.store.tables import (
     COLUMNS,
     PLACE,
@@ -158,7 +159,7 @@ class InLine:
     opens_at: datetime | None
 
 
-class Reads:
+class Reads(GreetingReads):
     """Reading within one transaction."""
 
     locks: ClassVar[bool] = False

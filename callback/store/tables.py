@@ -63,6 +63,7 @@ outbox: Final = _table(
     "outbox", "callback_id", "version", "place", "type", "dial_id", "due_at_us", "tries", "done_at_us"
 )
 suppressed: Final = _table("suppressed", "number", "since_us")
+greetings: Final = _table("greetings", "dial_id", "callback_id", "number", "kept_at_us", "fingerprint")
 
 
 def _us(at: datetime | None) -> int | None:

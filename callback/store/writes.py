@@ -15,6 +15,7 @@ from callback.errors import StaleVersion
 from callback.events import Erased, Event
 from callback.log import encode, to_us
 from callback.states import Callback, State
+from callback.store.greetings import FORGET, GreetingWrites
 from callback.store.reads import Reads
 from callback.store.tables import (
     MOVING,
@@ -65,6 +66,7 @@ _ADD_SUPPRESSED: Final = sa.insert(suppressed)
 _FORGOTTEN: Final = (
     sa.update(attempts).where(attempts.c.callback_id == sa.bindparam("which")).values(number=None),
     sa.delete(requests).where(requests.c.callback_id == sa.bindparam("which")),
+    FORGET,
 )
 _LOCK: Final = sa.select(queues.c.last_seq).where(queues.c.name == sa.bindparam("queue")).with_for_update()
 _NEXT_SEQ: Final = sa.text(
@@ -126,7 +128,7 @@ class Errand:
     tries: int
 
 
-class Writes(Reads):
+class Writes(GreetingWrites, Reads):
     """Writing within one transaction; what it reads stays as it is until the transaction ends."""
 
     locks: ClassVar[bool] = True

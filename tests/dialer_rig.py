@@ -69,6 +69,8 @@ class Rig(Protocol):
     """A dialer and the fake it talks to."""
 
     dialer: Dialer
+    speed: float
+    """Fake seconds in a real one; the runner's clock goes as fast."""
     fakes: frozenset[Mischief]
     """What this telephone system can do wrong; scenarios that need another are skipped, with the reason."""
 

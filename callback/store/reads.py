@@ -113,6 +113,11 @@ IN_FLIGHT: Final = (
         sa.text("state <> 'connected'"),
     )
 )
+STANDING: Final = (
+    sa.select(callbacks.c.state, sa.func.count())
+    .where(callbacks.c.queue == sa.bindparam("queue"), _OPEN)
+    .group_by(callbacks.c.state)
+)
 PAGE: Final = (
     _SELECT.where(callbacks.c.id > sa.bindparam("after")).order_by(callbacks.c.id).limit(sa.bindparam("limit"))
 )
@@ -242,6 +247,11 @@ class Reads(GreetingReads):
     def in_flight(self, queue: str) -> int:
         """Return how many calls of the queue may end in a customer who needs an agent."""
         return int(self._connection.execute(IN_FLIGHT, {"queue": queue}).scalar() or 0)
+
+    def standing(self, queue: str) -> dict[State, int]:
+        """Return how many open callbacks of a queue are in each state; none is not mentioned."""
+        rows = self._connection.execute(STANDING, {"queue": queue})
+        return {State(state): int(count) for state, count in rows}
 
     def queues(self) -> list[str]:
         """Return the names of all queues that ever had a callback."""

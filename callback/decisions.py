@@ -54,20 +54,22 @@ def _meant(
         case PersonFound():
             return ev.HumanFound(dial_id=report.dial_id, wake_at=wake_at)
         case CallIsUp():
-            return _still_up(callback, wake_at)
+            return _still_up(callback, report, wake_at)
         case CallEnded():
             return _ended(rules, callback, attempts, report, now)
     return None
 
 
-def _still_up(callback: Callback, wake_at: datetime) -> ev.Event | None:
+def _still_up(callback: Callback, report: CallIsUp, wake_at: datetime) -> ev.Event | None:
     """A call that was looked up goes on: take it from where it was."""
     dial = callback.dial
     if dial is not None and callback.state is State.RECONCILING:
         if dial.reached_at is None:
             return ev.Answered(dial_id=dial.id, wake_at=wake_at)
         return ev.HumanFound(dial_id=dial.id, wake_at=wake_at)
-    return ev.LeaseRenewed(wake_at=wake_at) if callback.state is State.CONNECTED else None
+    if callback.state is not State.CONNECTED:
+        return None
+    return ev.OfferMissed(wake_at=wake_at) if report.bridged is False else ev.LeaseRenewed(wake_at=wake_at)
 
 
 def _ended(
@@ -75,8 +77,11 @@ def _ended(
 ) -> ev.Event:
     if callback.ended:
         return ev.DialOver(dial_id=report.dial_id)
-    talked = report.talked and callback.state in {State.OFFERED, State.RECONCILING}
-    if talked or callback.state is State.CONNECTED:
+    connected = callback.state is State.CONNECTED
+    talked = report.talked and (connected or callback.state in {State.OFFERED, State.RECONCILING})
+    # A person who was to be put through and was not is owed a call. A call of which the dialer knows nothing any
+    # more is taken for a talk: who has spoken with an agent is not called again.
+    if talked or (connected and report.outcome is not Outcome.HUMAN):
         return ev.Completed(dial_id=report.dial_id)
     at = min(report.at, now)
     return failed(rules, callback, attempts, report.outcome, at, now=now, not_before=report.not_before)

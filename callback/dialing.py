@@ -137,9 +137,18 @@ class Ended(Update):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:
-    """A call that was looked up goes on."""
+    """A call that was looked up goes on.
+
+    Parameters
+    ----------
+    answered : bool
+    bridged : bool or None
+        Whether it was bridged with an agent; None if the telephone system cannot say. A worker that died between an
+        agent's word and the bridge leaves a customer on hold whom everybody thinks to be talking: False helps them.
+    """
 
     answered: bool
+    bridged: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,9 +55,17 @@ class PersonFound(Report):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallIsUp(Report):
-    """The answer to `callback.commands.LookUp`: the call goes on."""
+    """The answer to `callback.commands.LookUp`: the call goes on.
+
+    Parameters
+    ----------
+    bridged : bool or None
+        Whether customer and agent were put through. None: the dialer cannot say, and they are taken to talk where
+        they were to be.
+    """
 
     type: ClassVar[str] = "call_is_up"
+    bridged: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,10 @@ TABLE: Final[dict[State, dict[type[ev.Event], Move]]] = {
         ev.Completed: _to(State.COMPLETED, Tell),
         ev.LeaseRenewed: _to(State.CONNECTED),
         ev.LeaseLost: _to(State.CONNECTED, LookUp),  # they may well be talking
+        ev.OfferMissed: _to(State.REJOINED),  # the agent was gone before they were put through
+        ev.AttemptFailed: _to(State.DEFERRED, Tell),  # the customer was
+        ev.AttemptsSpent: _to(State.EXHAUSTED, Tell),
+        ev.RetryTooLate: _to(State.EXPIRED, Tell),
     },
     State.RECONCILING: {
         ev.Answered: _to(State.DETECTING, Screen),

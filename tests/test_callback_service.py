@@ -445,8 +445,35 @@ def test_a_talk_whose_worker_is_lost_goes_on(service):
     service.wake(at(200))
     assert service.get(callback.id).state is State.CONNECTED
     assert LookUp(callback_id=callback.id, dial_id=callback.dial.id) in errands(service, 201)
-    over = tell(service, ended(callback.dial.id, 300, Outcome.HUMAN)).callback
+    over = tell(service, ended(callback.dial.id, 300, Outcome.HUMAN, talked=True)).callback
     assert over.state is State.COMPLETED
+
+
+def connecting(service):
+    callback = rejoined(service, 1, 0)
+    service.offer_next(queue="sales", agent="a-1", now=at(10))
+    return service.connected(callback.id, fence=callback.fence, now=at(11)).callback
+
+
+def test_a_talk_that_never_came_about_leaves_the_customer_their_call(service):
+    callback = connecting(service)
+    gone = tell(service, ended(callback.dial.id, 12, Outcome.HUMAN)).callback
+    assert (gone.state, gone.booking.key) == (State.DEFERRED, callback.booking.key)
+    assert gone.tally.last_outcome is Outcome.HUMAN
+
+
+def test_a_call_that_is_known_no_more_was_a_talk(service):
+    callback = connecting(service)
+    assert tell(service, ended(callback.dial.id, 12, Outcome.NETWORK)).callback.state is State.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("bridged", "state"), [(False, State.REJOINED), (True, State.CONNECTED), (None, State.CONNECTED)]
+)
+def test_who_was_to_be_put_through_and_was_not_is_at_the_front_of_the_line_again(service, bridged, state):
+    callback = connecting(service)
+    up = CallIsUp(source_id="up", dial_id=callback.dial.id, at=at(12), bridged=bridged)
+    assert tell(service, up).callback.state is state
 
 
 def test_a_lease_that_is_renewed_is_not_lost(service):

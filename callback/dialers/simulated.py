@@ -185,7 +185,7 @@ class Exchange:
             return Ended(
                 source_id=source_id, dial_id=dial_id, at=self.clock.now(), failed=Outcome.NETWORK, cause="unknown"
             )
-        return line.ended or Up(answered=line.answered_s is not None)
+        return line.ended or Up(answered=line.answered_s is not None, bridged=line.talked)
 
     def close(self) -> None:
         """End all calls without a word, as a power cut would."""

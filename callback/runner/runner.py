@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from callback.agents import Agents, Staffing
 from callback.clock import Clock
@@ -343,7 +343,9 @@ class Runner:
         if not found.answered or self._draining:
             return  # its answer is told, or the next look-up finds it
         asked_s = self.desk.clock.s()
-        report: Any = CallIsUp(source_id=f"{dial_id}/up-{key}", dial_id=dial_id, at=self.desk.clock.now())
+        report = CallIsUp(
+            source_id=f"{dial_id}/up-{key}", dial_id=dial_id, at=self.desk.clock.now(), bridged=found.bridged
+        )
         done = await self.desk.report(report)
         stage = STAGES.get(done.callback.state)
         if done.result is not Result.APPLIED or stage is None:

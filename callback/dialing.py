@@ -143,8 +143,8 @@ class Up:
     ----------
     answered : bool
     bridged : bool or None
-        Whether it was bridged with an agent; None if the telephone system cannot say. A worker that died between an
-        agent's word and the bridge leaves a customer on hold whom everybody thinks to be talking: False helps them.
+        Whether it was bridged with an agent; None if the telephone system cannot say. A worker that died between
+        an agent's word and the bridge leaves a customer on hold who is thought to be talking: False helps them.
     """
 
     answered: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -208,10 +208,21 @@ class Work(Transacting):
             lambda transaction: transaction.keep_greeting(transaction.of_dial(dial_id), dial_id, fingerprint, now)
         )
 
-    def errands(self, now: datetime, *, limit: int = 100) -> list[Errand]:
-        """Take commands of the outbox to do. One that is not `done` comes again, so each is done at least once."""
+    def errands(self, now: datetime, *, limit: int = 100, queues: Collection[str] | None = None) -> list[Errand]:
+        """Take commands of the outbox to do. One that is not `done` comes again, so each is done at least once.
+
+        Parameters
+        ----------
+        now : datetime
+        limit : int
+        queues : collection of str or None
+            Of these queues only: another queue's calls may be another telephone system's, which alone can tell of
+            them. None takes all.
+        """
         again_after = timedelta(seconds=ERRAND_AGAIN_S)
-        return self._transact(lambda transaction: transaction.take(now, limit=limit, again_after=again_after))
+        return self._transact(
+            lambda transaction: transaction.take(now, limit=limit, again_after=again_after, queues=queues)
+        )
 
     def done(self, errand: Errand, *, now: datetime) -> None:
         """Say that a command of the outbox was done."""

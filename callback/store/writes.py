@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -79,6 +79,11 @@ _TAKE: Final = (
     .order_by(outbox.c.due_at_us)
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)  # in whatever order: this is no line
+)
+_TAKE_OF: Final = _TAKE.where(
+    outbox.c.callback_id.in_(
+        sa.select(callbacks.c.id).where(callbacks.c.queue.in_(sa.bindparam("queues", expanding=True)))
+    )
 )
 _TAKEN: Final = (
     sa.update(outbox)
@@ -250,10 +255,15 @@ class Writes(GreetingWrites, Reads):
         row |= {"received_at_us": to_us(now), "result": result, "times": 1}
         self._connection.execute(_ADD_REPORT, row)
 
-    def take(self, now: datetime, *, limit: int, again_after: timedelta) -> list[Errand]:
-        """Take commands to do; those that are not `done` come again after some time, to whoever asks then."""
+    def take(
+        self, now: datetime, *, limit: int, again_after: timedelta, queues: Collection[str] | None = None
+    ) -> list[Errand]:
+        """Take commands to do, of some queues; those not `done` come again later, to whoever asks then."""
         again = {"again": to_us(now + again_after)}
-        rows = self._connection.execute(_TAKE, {"now_us": to_us(now), "limit": limit}).mappings().all()
+        values: dict[str, Any] = {"now_us": to_us(now), "limit": limit}
+        if queues is not None:
+            values["queues"] = list(queues)
+        rows = self._connection.execute(_TAKE if queues is None else _TAKE_OF, values).mappings().all()
         if rows:
             self._connection.execute(_TAKEN, [{**_key(row), **again} for row in rows])
         return [

@@ -12,7 +12,7 @@ import functools
 import importlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,8 @@ OTHERS: Final = 10
 CHUNK: Final = 800
 LONGEST_S: Final = 24.0
 LEAD_S: Final = (0.2, 2.0)
-TRIES: Final = 8
+PEOPLE: Final = 8
+"""Answers in person that each number is asked for."""
 
 Rng = np.random.Generator
 
@@ -58,7 +59,7 @@ class Number:
 
     kept: bytes | None
     again: Heard | None
-    person: Heard | None
+    people: tuple[Heard, ...]
     query: Samples | None
 
 
@@ -83,7 +84,7 @@ def run(clips: Path, *, split: str, n_numbers: int, seed: int, jobs: int | None,
 def figures(numbers: Iterable[Number], others: list[Heard]) -> dict[str, Any]:
     """Return the shares and times, for each threshold."""
     again = [number.again for number in numbers if number.again is not None]
-    people = [number.person for number in numbers if number.person is not None]
+    people = [person for number in numbers for person in number.people]
     rows = {}
     for votes in VOTES:
         times = [one.at_s[votes] for one in again if votes in one.at_s]
@@ -142,13 +143,13 @@ def _called(task: tuple[Path, str, int, int]) -> Number:
     first, _ = _over_a_line(scene, clips, rng)
     n_heard = _machine_at(first)
     if n_heard is None:
-        return Number(None, None, None, None)
+        return Number(None, None, (), None)
     known = Fingerprint.of(first[:n_heard])
     second, spoken = _over_a_line(scene, clips, rng)
     said = _machine_at(second)
     again = _hear([known], second, spoken)
     again = Heard(again.at_s, None if said is None else said / RATE_HZ - spoken)
-    return Number(known.to_bytes(), again, _person(clips, scene, known, (seed, index, 1), rng), second)
+    return Number(known.to_bytes(), again, tuple(_people(clips, scene, known, (seed, index, 1), rng)), second)
 
 
 def _held_against(pair: tuple[bytes | None, Samples | None]) -> Heard:
@@ -156,18 +157,16 @@ def _held_against(pair: tuple[bytes | None, Samples | None]) -> Heard:
     return Heard({}) if known is None or heard is None else _hear([Fingerprint.from_bytes(known)], heard, 0.0)
 
 
-def _person(clips: Any, scene: Any, known: Fingerprint, key: tuple[int, ...], rng: Rng) -> Heard | None:
-    """Let the voice of the greeting answer in person, with other clips."""
-    used = {clip.path for clip in scene.used}
-    mine = _OnlyVoice(clips, {clip.group for clip in scene.used}, used)
-    for turn in range(TRIES):
+def _people(clips: Any, scene: Any, known: Fingerprint, key: tuple[int, ...], rng: Rng) -> Iterator[Heard]:
+    """Let the voice of the greeting answer in person a few times, with other clips, as far as it has some."""
+    mine = _OnlyVoice(clips, {clip.group for clip in scene.used}, {clip.path for clip in scene.used})
+    for turn in range(PEOPLE):
         try:
             answer = _scene(mine, ANSWERS[turn % len(ANSWERS)], (*key, turn))
         except _script("clips").ClipsError:
             continue
         heard, spoken = _over_a_line(answer, clips, rng)
-        return _hear([known], heard, spoken)
-    return None
+        yield _hear([known], heard, spoken)
 
 
 class _OnlyVoice:

@@ -5,6 +5,7 @@ hears one call of a dialer and does what the core asks for.
 """
 
 from callback.screening.decisions import Decision, Plan, ScreeningError
+from callback.screening.greetings import KnownGreetings
 from callback.screening.hearing import Recogniser
 from callback.screening.judgement import Act, Judgement
 from callback.screening.listener import Listener, warm_up
@@ -13,6 +14,7 @@ __all__ = [
     "Act",
     "Decision",
     "Judgement",
+    "KnownGreetings",
     "Listener",
     "Plan",
     "Recogniser",

@@ -34,8 +34,8 @@ PAIRS_MAX: Final = 6
 """Peaks that one peak is paired with, the nearest first."""
 KEPT_S: Final = 12.0
 """What comes later of a greeting is not kept."""
-VOTES_MIN: Final = 12
-"""Pairs that came again at one distance in time. Chosen on the training voices (`benchmarks recognise`)."""
+VOTES_MIN: Final = 16
+"""Pairs that came again at one distance in time. On training voices 12 took a person for their own greeting."""
 SLACK_FRAMES: Final = 2
 _MAGIC: Final = b"amdf\x01"
 _SMALL: Final = 1e-12

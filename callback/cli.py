@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from callback.demo import command as demo
 from callback.errors import CallbackError, StoreUnavailable
 from callback.log import encode
 from callback.numbers import mask
@@ -109,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     _common(migrate)
     migrate.set_defaults(run=_migrate)
     simulation.add_parser(commands)
+    demo.add_parser(commands)
     return parser
 
 

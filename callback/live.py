@@ -139,6 +139,18 @@ class LiveQueue:
             self.tick()
             await self._clock.sleep(0.5)
 
+    def waiting(self, queue: str) -> tuple[Contact, ...]:
+        """Return the live callers of a queue who wait, in line."""
+        return tuple(caller.contact for caller in self._line(queue))
+
+    def doing(self, queue: str) -> list[tuple[str, str]]:
+        """Return what each agent of a queue is doing, for people to read."""
+        return [
+            (agent.id, "free" if agent.free else "with a live caller" if agent.live_id else "with a callback")
+            for agent in self._agents.values()
+            if agent.queue == queue
+        ]
+
     async def staffing(self, queue: str) -> Staffing:
         """Return who is there."""
         there = [agent for agent in self._agents.values() if agent.queue == queue]

@@ -1,0 +1,1 @@
+"""The whole flow on one machine, without a telephone: `callback demo`."""

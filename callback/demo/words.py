@@ -73,6 +73,8 @@ def heard(attempt: Attempt) -> str:
     """Return how a call was judged, and how soon."""
     if not attempt.cause:
         return ""
+    if attempt.cause == "pressed":
+        return " (pressed 1 when asked)"
     cause = attempt.cause.replace("_", " ")
     known_s = json.loads(attempt.evidence).get("known_s") if attempt.evidence else None
     return f" ({cause}, known after {known_s:.1f} s)" if known_s is not None else f" ({cause})"

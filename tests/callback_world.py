@@ -44,9 +44,10 @@ class Centre(LiveQueue):
         self.taken = []
 
     async def offer(self, agent, *, queue, callback_id, dial_id):
-        dial = self.service.get(callback_id).dial
         self.offers.append((agent, callback_id))
-        if dial is None or dial.reached_at is None:
+        with self.service.store.reading() as reads:
+            types = [event.type for event, _ in reads.log(callback_id)]
+        if "human_found" not in types[len(types) - types[::-1].index("claimed") :]:
             self.without_person.append(callback_id)
         accepted = await super().offer(agent, queue=queue, callback_id=callback_id, dial_id=dial_id)
         if accepted is not None:
@@ -80,6 +81,12 @@ class World:
         """Let the agent, who must be the only one, talk with somebody else."""
         self.agents.join(f"other-{seconds}", QUEUE, talk_s=seconds)
         self.agents.tick()
+
+    def free(self):
+        """Let the talks with others end."""
+        for agent in self.agents._agents.values():
+            if agent.live_id is not None:
+                self.agents._free(agent, agent.live_id)
 
     async def run(self, dialer=None):
         runner = Runner(

@@ -7,6 +7,7 @@ audio comes as Asterisk's AudioSocket would send it, as fast as the clock runs.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -64,6 +65,8 @@ class Line:
     """A call, as the exchange has it."""
 
     placing: Placing
+    started_s: float
+    ended_s: float = math.inf
     answered_s: float | None = None
     sound: Sound | None = None
     talked: bool = False
@@ -109,7 +112,7 @@ class Exchange:
         """Place a call, once."""
         if placing.dial_id in self.lines or placing.dial_id in self.refused:
             raise DialRefused(f"dial {placing.dial_id!r} was placed before, or given up: no call is placed twice")
-        line = Line(placing=placing)
+        line = Line(placing=placing, started_s=self.clock.s())
         self.lines[placing.dial_id] = line
         line.task = asyncio.ensure_future(self._live(line, self._script(placing.number)))
 
@@ -242,6 +245,7 @@ class Exchange:
         if line.ended is not None:
             return
         line.over.set()
+        line.ended_s = self.clock.s()
         line.ended = self._tell(line, Ended, failed=failed, talked=line.talked, cause=cause)
         if line.task is not None and line.task is not asyncio.current_task():
             line.task.cancel()

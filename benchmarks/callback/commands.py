@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.callback import kills, pages, races, speed, walks, world
+from benchmarks.callback import kills, pages, races, runners, speed, walks, world
 from benchmarks.callback.postgres import Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -24,6 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("walk", _walk, "millions of random steps of the core"),
         ("worlds", _worlds, "callbacks in a telephone world whose workers die at any write"),
         ("kills", _kills, "real processes, killed by SIGKILL at any boundary of a write"),
+        ("runners", _runners, "whole runners, killed by SIGKILL beside a telephone world that goes on"),
         ("races", _races, "processes that claim from one line at once"),
         ("speed", _speed, "a transition, and durable claims from long lines"),
         ("docs", _docs, "write docs/callback-states.md"),
@@ -40,6 +41,11 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
         "walk": [("--steps", 5_000_000, "how many")],
         "worlds": [("--callbacks", 100_000, "how many"), ("--jobs", 2, "processes")],
         "kills": [("--kills", 500, "on each database")],
+        "runners": [
+            ("--callbacks", 300, "how many"),
+            ("--kills", 100, "on each database"),
+            ("--speed", 10.0, "times as fast as life"),
+        ],
         "races": [
             ("--processes", 4, "at once"),
             ("--seconds", 120.0, "of racing"),
@@ -50,7 +56,7 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
     for option, default, words in whole.get(name, []):
         kind: Callable[[str], float] = float if isinstance(default, float) else int
         part.add_argument(option, type=kind, default=default, metavar="N", help=f"{words} (default {default})")
-    if name in {"kills", "races"}:
+    if name in {"kills", "races", "runners"}:
         part.add_argument("--databases", nargs="+", choices=DATABASES, default=DATABASES, help="default: both")
     if name == "speed":
         part.add_argument(
@@ -105,6 +111,12 @@ def _worlds(options: argparse.Namespace) -> None:
 def _kills(options: argparse.Namespace) -> None:
     with _databases(options.databases) as (urls, folder):
         _leave(kills.run(urls, options.kills, seed=options.seed, folder=folder, out=options.out))
+
+
+def _runners(options: argparse.Namespace) -> None:
+    with _databases(options.databases) as (urls, folder):
+        sizes = {"callbacks": options.callbacks, "kills": options.kills, "seed": options.seed}
+        _leave(runners.run(urls, folder, **sizes, speed=options.speed, out=options.out))
 
 
 def _races(options: argparse.Namespace) -> None:

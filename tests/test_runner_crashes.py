@@ -1,4 +1,4 @@
-"""Whole runners as real processes, killed with SIGKILL beside a telephone world that goes on: the short version."""
+"""Whole runners as real processes, killed by SIGKILL beside a telephone world that goes on: the short version."""
 
 import pytest
 

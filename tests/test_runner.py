@@ -413,7 +413,9 @@ def test_no_number_reaches_a_log(url, caplog):
         await world.until(lambda: all_ended(world), "the end")
 
     run(scene, url, rules=rules())
-    assert "human by greeting_then_silence" in caplog.text
+    verdict = next(record for record in caplog.records if getattr(record, "event", "") == "verdict")
+    assert verdict.fields["outcome"] is Outcome.HUMAN
+    assert "outcome=human cause=greeting_then_silence" in verdict.getMessage()
     assert number(1)[1:] not in caplog.text
 
 

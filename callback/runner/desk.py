@@ -17,6 +17,7 @@ from callback.errors import StaleVersion, StoreBusy, StoreUnavailable
 from callback.metrics import Meter
 from callback.reports import Report
 from callback.runner.campaign import Campaign, Learned
+from callback.runner.logs import warn
 from callback.screening import Recogniser
 from callback.service import CallbackService
 from callback.states import Callback, State
@@ -77,7 +78,7 @@ class Desk:
                 return await self.once(work, *args, **more)
             except (StoreUnavailable, StoreBusy, StaleVersion) as error:
                 self.meter.trouble("store")
-                logger.warning("the store is tried again: %s", error)
+                warn("store_away", why=type(error).__name__)
                 await self.clock.sleep(wait_s)
         return await self.once(work, *args, **more)
 

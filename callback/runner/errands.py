@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final
 
 from callback.commands import HangUp, LookUp, Tell
@@ -11,10 +10,10 @@ from callback.dialing import Ended
 from callback.reports import CallIsUp
 from callback.runner.calls import Calls
 from callback.runner.desk import Notifier
+from callback.runner.logs import warn
 from callback.store import Errand
 from callback.transacting import Result
 
-logger: Final = logging.getLogger("callback.runner")
 AT_ONCE: Final = 20
 
 
@@ -42,7 +41,7 @@ class Errands:
         )
         for error in await asyncio.gather(*map(self._do, errands), return_exceptions=True):
             if isinstance(error, Exception):
-                logger.warning("an errand comes again: %s", type(error).__name__)
+                warn("errand_failed", why=type(error).__name__)
         return len(errands)
 
     async def _do(self, errand: Errand) -> None:

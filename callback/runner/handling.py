@@ -7,7 +7,6 @@ screening decides, which agent is to be asked, what the agent says, and the hear
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
 from typing import Final
 
@@ -23,13 +22,13 @@ from callback.dialing import (
 from callback.errors import CallbackError, IllegalTransition, StaleFence, UnknownCallback
 from callback.reports import CallAnswered, PersonFound
 from callback.runner.held import END_WAIT_S
+from callback.runner.logs import say, warn
 from callback.runner.messages import Answer, Ask, Beat, Message, Stage
 from callback.runner.offering import Offering
 from callback.screening import Decision, Listener
 from callback.states import Outcome, State
 from callback.transacting import Done, Result
 
-logger: Final = logging.getLogger("callback.runner")
 PLACE_SHARE: Final = 0.5
 """A call is placed only while so much of its lease is left."""
 
@@ -45,9 +44,9 @@ class Handling(Offering):
                 await self._take(await self._next())
         except (StaleFence, IllegalTransition, UnknownCallback) as error:
             self.desk.meter.trouble("lost_lease")
-            logger.info("dial %s is dropped in stage %s: %s", self.dial_id, self.stage, error)
+            say("dropped", dial=self.dial_id, stage=self.stage, why=type(error).__name__)
         except CallbackError as error:
-            logger.warning("dial %s is given up in stage %s: %s", self.dial_id, self.stage, error)
+            warn("given_up", dial=self.dial_id, stage=self.stage, why=type(error).__name__)
         finally:
             self.let_go()
 
@@ -110,17 +109,19 @@ class Handling(Offering):
             await self.desk.dialer.originate(placing)
         except DialInDoubt:
             self.desk.meter.trouble("in_doubt")
-            logger.warning("dial %s is in doubt: it is left to be looked up", self.dial_id)
+            warn("in_doubt", dial=self.dial_id)
             self.stage, self._beat_s = Stage.STRAY, self._until_s  # what is told of it is still taken
         except DialRefused as error:
             raise StaleFence(f"dial {self.dial_id!r} is refused: it was given up") from error
         except DialerDown:
             self.desk.meter.trouble("dialer_down")
+            warn("dialer_down", dial=self.dial_id)
             self.desk.down()
             await self._end(self._not_placed())
         else:
             self.desk.up()
             self.stage = Stage.RINGING
+            say("placed", dial=self.dial_id, queue=self.queue)
 
     def _not_placed(self) -> Ended:
         return Ended(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -14,12 +13,12 @@ from callback.events import Claimed, Offered
 from callback.reports import CallEnded
 from callback.runner.campaign import Campaign
 from callback.runner.desk import Desk
+from callback.runner.logs import say
 from callback.runner.messages import Message, Stage
 from callback.screening import Decision, Listener, Recogniser
 from callback.states import Callback, Outcome, State
 from callback.transacting import Result
 
-logger: Final = logging.getLogger("callback.runner")
 END_WAIT_S: Final = 3.0
 """A call that was hung up is told to be over within this; else it is looked up."""
 BEATS: Final = 3
@@ -156,13 +155,15 @@ class Held:
     def _decided(self, decision: Decision) -> None:
         self._decision = decision
         self.desk.meter.judged(self.queue, decision.outcome.value, decision.cause, decision.verdict_s)
-        logger.info("dial %s: %s by %s", self.dial_id, decision.outcome, decision.cause)
+        seconds = None if decision.verdict_s is None else round(decision.verdict_s, 2)
+        say("verdict", dial=self.dial_id, outcome=decision.outcome, cause=decision.cause, verdict_s=seconds)
 
     def _learn(self, callback: Callback) -> None:
         given_up = callback.state in {State.CANCELLED, State.SUPERSEDED}
         outcome = callback.tally.last_outcome
         name = "given_up" if given_up or outcome is None else outcome.value
         self.desk.meter.ended(callback.booking.queue, name)
+        say("ended", dial=self.dial_id, outcome=name, state=callback.state)
         if self._placed_s is not None:
             after_s = None if self._person_s is None else self._person_s - self._placed_s
             self.desk.learn(callback.booking.queue).ended(person_after_s=after_s)

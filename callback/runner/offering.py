@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from callback.dialing import DialerDown, DialingError, Ended, NoSuchCall, Prompt
 from callback.errors import IllegalTransition, StaleFence
 from callback.runner.held import Held
+from callback.runner.logs import say, warn
 from callback.runner.messages import Answer, Ask, Stage
 from callback.states import Callback, State
 
-logger: Final = logging.getLogger("callback.runner")
 BRIDGE_WAITS_S: Final = (0.5, 1.0, 2.0)
 """A dialer that is away is asked again to bridge, after these; then the agent is let go."""
 
@@ -38,6 +37,7 @@ class Offering(Held):
         self.desk.meter.offered(
             self.queue, reached_at=None if dial is None else dial.reached_at, offered_at=self.desk.clock.now()
         )
+        say("offered", dial=self.dial_id, agent=ask.agent)
         self._offering = self.desk.spawn(self._offer(ask))
 
     async def _offer(self, ask: Ask) -> None:
@@ -97,7 +97,7 @@ class Offering(Held):
             else:
                 await self._connected(self._held())
                 return
-        logger.warning("dial %s was not bridged", self.dial_id)
+        warn("not_bridged", dial=self.dial_id)
         await self._let_agent_go()
         found = await self.desk.dialer.look_up(self.dial_id)
         if isinstance(found, Ended):
@@ -108,12 +108,11 @@ class Offering(Held):
     async def _connected(self, callback: Callback) -> None:
         now = self.desk.clock.now()
         reached_at = None if callback.dial is None else callback.dial.reached_at
-        self.desk.meter.connected(
-            self.queue,
-            wait_s=(now - callback.booking.enqueued_at).total_seconds(),
-            hold_s=0.0 if reached_at is None else (now - reached_at).total_seconds(),
-            overtaken=await self.desk.ask(self._ahead, callback),
-        )
+        wait_s = (now - callback.booking.enqueued_at).total_seconds()
+        hold_s = 0.0 if reached_at is None else (now - reached_at).total_seconds()
+        say("connected", dial=self.dial_id, wait_s=round(wait_s, 1), hold_s=round(hold_s, 1))
+        ahead = await self.desk.ask(self._ahead, callback)
+        self.desk.meter.connected(self.queue, wait_s=wait_s, hold_s=hold_s, overtaken=ahead)
 
     def _ahead(self, callback: Callback) -> int:
         """Return how many callbacks with an earlier place could have had the agent: not the deferred."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,12 +17,12 @@ from callback.runner.calls import Calls
 from callback.runner.campaign import Campaign, CampaignError
 from callback.runner.desk import Desk, Notifier, Recognise
 from callback.runner.errands import Errands
+from callback.runner.logs import warn
 from callback.runner.turns import Turns
 from callback.screening import warm_up
 from callback.service import CallbackService
 from callback.states import Callback
 
-logger: Final = logging.getLogger("callback.runner")
 TURN_S: Final = 1.0
 """A queue is looked at so often, and whenever one of its calls moves."""
 BACKOFF_S: Final = (1.0, 60.0)
@@ -160,7 +159,7 @@ class Runner:
             try:
                 await self._turns.look(campaign, claims=claims)
             except CallbackError as error:
-                logger.warning("queue %s is looked at again: %s", campaign.queue, error)
+                warn("turn_failed", queue=campaign.queue, why=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.desk.clock.real_s(TURN_S)):
                     await nudged.wait()
@@ -171,7 +170,7 @@ class Runner:
             try:
                 await self.desk.ask(self.desk.service.wake, self.desk.clock.now())
             except CallbackError as error:
-                logger.warning("timers are looked at again: %s", error)
+                warn("wake_failed", why=type(error).__name__)
             await self.desk.clock.sleep(TURN_S)
 
     async def _errand_loop(self) -> None:
@@ -180,6 +179,6 @@ class Runner:
             try:
                 found = await self._errands.run()
             except CallbackError as error:
-                logger.warning("the outbox is looked at again: %s", error)
+                warn("outbox_failed", why=type(error).__name__)
             if found == 0:
                 await self.desk.clock.sleep(TURN_S / 2)

@@ -7,6 +7,7 @@ their files, ``rig_*.py``.
 import asyncio
 import importlib
 import itertools
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from callback_calls import number
 from callback_world import play, rules
 from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings
 
-from callback.dialing import NoSuchCall
+from callback.dialing import DialerDown, NoSuchCall
 from callback.errors import IllegalTransition
 from callback.screening import Plan
 from callback.states import IN_CALL, Outcome, Reason, State
@@ -37,12 +38,14 @@ def rigs():
 RIGS = rigs()
 NUMBER = number(1)
 RING = Rings(after_s=1.0)
-HUMAN = (RING, Answers(after_s=2.0, sample="human-02.wav"), HangsUp(after_s=25.0))
-LONG = (RING, Answers(after_s=2.0, sample="human-02.wav"), HangsUp(after_s=50.0))
-MACHINE = (RING, Answers(after_s=2.0, sample="machine-01.wav"), HangsUp(after_s=60.0))
-NO_BEEP = (RING, Answers(after_s=2.0, sample="machine-04.wav"), HangsUp(after_s=60.0))
-SILENT = (RING, Answers(after_s=2.0), HangsUp(after_s=120.0))
+LATE_S = 150.0
+"""Nobody waits so long: the scenario ends the talks, so that a slow computer is no impatient customer."""
+HUMAN = (RING, Answers(after_s=2.0, sample="human-02.wav"), HangsUp(after_s=LATE_S))
+MACHINE = (RING, Answers(after_s=2.0, sample="machine-01.wav"), HangsUp(after_s=LATE_S))
+NO_BEEP = (RING, Answers(after_s=2.0, sample="machine-04.wav"), HangsUp(after_s=LATE_S))
+SILENT = (RING, Answers(after_s=2.0), HangsUp(after_s=LATE_S))
 MESSAGE = Plan(message=True)
+PATIENT = Plan(press_wait_s=40.0)
 
 
 def fails(outcome):
@@ -70,6 +73,7 @@ class Scenario:
     at: str = ""
     do: str = ""
     or_outcomes: tuple = ()
+    talk_until: str = "connected"
     placed: int | None = None
     played: tuple | None = None
     reason: Reason | None = None
@@ -118,7 +122,7 @@ SCENARIOS = {
     # who or what answers
     "human": Scenario(calls=(HUMAN,), state=COMPLETED, outcomes=(O.HUMAN,), played=("hold",)),
     "human, for a business": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="human-05.wav"), HangsUp(after_s=25.0)),),
+        calls=((RING, Answers(after_s=1.0, sample="human-05.wav"), HangsUp(after_s=LATE_S)),),
         state=COMPLETED,
         outcomes=(O.HUMAN,),
     ),
@@ -128,30 +132,32 @@ SCENARIOS = {
         calls=(MACHINE, HUMAN), attempts_max=2, state=COMPLETED, outcomes=(O.MACHINE, O.HUMAN)
     ),
     "fax": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="fax-01.wav"), HangsUp(after_s=60.0)),),
+        calls=((RING, Answers(after_s=1.0, sample="fax-01.wav"), HangsUp(after_s=LATE_S)),),
         state=EXHAUSTED,
         outcomes=(O.FAX,),
     ),
     "no such number, by its tones": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="network-02.wav"), HangsUp(after_s=60.0)),),
+        calls=((RING, Answers(after_s=1.0, sample="network-02.wav"), HangsUp(after_s=LATE_S)),),
         attempts_max=2,
         state=UNDELIVERABLE,
         outcomes=(O.BAD_NUMBER,),
     ),
     "busy, by its tone": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="network-03.wav"), HangsUp(after_s=60.0)),),
+        calls=((RING, Answers(after_s=1.0, sample="network-03.wav"), HangsUp(after_s=LATE_S)),),
         state=EXHAUSTED,
         outcomes=(O.BUSY,),
     ),
     "silence": Scenario(calls=(SILENT,), state=EXHAUSTED, outcomes=(O.UNSURE,), played=("press_one",)),
     "silence, and a key": Scenario(
-        calls=((RING, Answers(after_s=2.0), Presses(after_s=10.0), HangsUp(after_s=25.0)),),
+        calls=((RING, Answers(after_s=2.0), Presses(after_s=20.0), HangsUp(after_s=LATE_S)),),
+        plan=PATIENT,
         state=COMPLETED,
         outcomes=(O.HUMAN,),
         played=("press_one", "hold"),
     ),
     "no media, and a key": Scenario(
-        calls=((RING, Answers(after_s=2.0), Presses(after_s=7.0), HangsUp(after_s=25.0)),),
+        calls=((RING, Answers(after_s=2.0), Presses(after_s=15.0), HangsUp(after_s=LATE_S)),),
+        plan=PATIENT,
         mischief=Mischief.NO_MEDIA,
         state=COMPLETED,
         outcomes=(O.HUMAN,),
@@ -188,7 +194,7 @@ SCENARIOS = {
         calls=(HUMAN,), plan=MESSAGE, state=COMPLETED, outcomes=(O.HUMAN,), played=("hold",)
     ),
     "the machine hangs up during the message": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="machine-01.wav"), HangsUp(after_s=8.0)),),
+        calls=((RING, Answers(after_s=1.0, sample="machine-01.wav"), HangsUp(after_s=9.0)),),
         plan=MESSAGE,
         state=EXHAUSTED,
         outcomes=(O.MACHINE,),
@@ -202,22 +208,23 @@ SCENARIOS = {
         outcomes=(O.UNSURE,),
     ),
     "hangs up while asked": Scenario(
-        calls=((RING, Answers(after_s=2.0), HangsUp(after_s=7.0)),),
+        calls=((RING, Answers(after_s=2.0), HangsUp(after_s=20.0)),),
+        plan=PATIENT,
         state=EXHAUSTED,
         outcomes=(O.UNSURE,),
         played=("press_one",),
     ),
     "hangs up on hold": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=8.0)), LONG),
+        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=15.0)), HUMAN),
         attempts_max=2,
-        busy_s=25.0,
+        busy_s=35.0,
         state=COMPLETED,
         outcomes=(O.HUMAN, O.HUMAN),
     ),
     "hangs up while an agent is asked": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=10.0)), LONG),
+        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=15.0)), HUMAN),
         attempts_max=2,
-        answer_s=20.0,
+        answer_s=25.0,
         state=COMPLETED,
         outcomes=(O.HUMAN, O.HUMAN),
     ),
@@ -229,10 +236,10 @@ SCENARIOS = {
         calls=(SILENT,), at="screening", do="cancel", state=CANCELLED, outcomes=(None,)
     ),
     "cancelled on hold": Scenario(
-        calls=(LONG,), busy_s=25.0, at="holding", do="cancel", state=CANCELLED, outcomes=(None,)
+        calls=(HUMAN,), busy_s=25.0, at="holding", do="cancel", state=CANCELLED, outcomes=(None,)
     ),
     "cancelled while an agent is asked": Scenario(
-        calls=(LONG,), answer_s=20.0, at="offered", do="cancel", state=CANCELLED, outcomes=(None,)
+        calls=(HUMAN,), answer_s=20.0, at="offered", do="cancel", state=CANCELLED, outcomes=(None,)
     ),
     "cancelled while they talk": Scenario(
         calls=(HUMAN,), at="talking", do="cancel in vain", state=COMPLETED, outcomes=(O.HUMAN,)
@@ -247,7 +254,7 @@ SCENARIOS = {
         placed=1,
     ),
     "the reply is lost, a person answers": Scenario(
-        calls=(LONG,), mischief=Mischief.LOSE_REPLY, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,), mischief=Mischief.LOSE_REPLY, state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "the reply is lost, it is busy": Scenario(
         calls=(fails(O.BUSY),), mischief=Mischief.LOSE_REPLY, state=EXHAUSTED, outcomes=(O.BUSY,)
@@ -280,7 +287,7 @@ SCENARIOS = {
         outcomes=(O.BUSY, O.HUMAN),
     ),
     "away while a person answers": Scenario(
-        calls=(LONG,), mischief=Mischief.DISCONNECT, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,), mischief=Mischief.DISCONNECT, state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "away while it is busy": Scenario(
         calls=(fails(O.BUSY),), mischief=Mischief.DISCONNECT, state=EXHAUSTED, outcomes=(O.BUSY,)
@@ -296,10 +303,10 @@ SCENARIOS = {
         placed=1,
     ),
     "killed when it is placed": Scenario(
-        calls=(LONG,), at="frozen after", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,), at="frozen after", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "killed while it rings": Scenario(
-        calls=((RING, Answers(after_s=20.0, sample="human-02.wav"), HangsUp(after_s=25.0)),),
+        calls=((RING, Answers(after_s=20.0, sample="human-02.wav"), HangsUp(after_s=LATE_S)),),
         ring_max_s=60.0,
         at="ringing",
         do="kill",
@@ -308,8 +315,8 @@ SCENARIOS = {
         outcomes=(O.HUMAN,),
     ),
     "killed while it is screened": Scenario(
-        calls=((RING, Answers(after_s=2.0), Presses(after_s=35.0), HangsUp(after_s=25.0)),),
-        plan=Plan(press_wait_s=30.0),
+        calls=((RING, Answers(after_s=2.0), Presses(after_s=50.0), HangsUp(after_s=LATE_S)),),
+        plan=PATIENT,
         at="screening",
         do="kill",
         lease_s=10.0,
@@ -317,17 +324,23 @@ SCENARIOS = {
         outcomes=(O.HUMAN,),
     ),
     "killed on hold": Scenario(
-        calls=(LONG,), busy_s=30.0, at="holding", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,), busy_s=25.0, at="holding", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "killed while an agent is asked": Scenario(
-        calls=(LONG,), answer_s=10.0, at="offered", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,), answer_s=10.0, at="offered", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "killed while they talk": Scenario(
-        calls=(LONG,), at="talking", do="kill", lease_s=10.0, state=COMPLETED, outcomes=(O.HUMAN,)
+        calls=(HUMAN,),
+        at="talking",
+        do="kill",
+        lease_s=10.0,
+        talk_until="lease_lost",
+        state=COMPLETED,
+        outcomes=(O.HUMAN,),
     ),
     # the talk that was to be does not come about
     "hangs up between the agent's word and the bridge": Scenario(
-        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=12.0)), HUMAN),
+        calls=((RING, Answers(after_s=1.0, sample="human-02.wav"), HangsUp(after_s=20.0)), HUMAN),
         attempts_max=2,
         at="frozen bridge",
         do="wait for the end",
@@ -352,8 +365,8 @@ SCENARIOS = {
         calls=(HUMAN,), at="ringing", do="drain", state=COMPLETED, outcomes=(O.HUMAN,)
     ),
     "handed over on hold": Scenario(
-        calls=(LONG,),
-        busy_s=30.0,
+        calls=(HUMAN,),
+        busy_s=25.0,
         at="holding",
         do="hand over",
         lease_s=10.0,
@@ -407,6 +420,16 @@ class Frozen:
         await self._dialer.bridge(dial_id, leg)
 
 
+async def end_the_talk(world, event, meddled):
+    """Hang up on customer and agent once they talk, as either of them would."""
+    await world.until(lambda: PHASES["talking"](world) and event in world.log() and meddled.is_set(), "a talk")
+    dial = world.get().dial
+    while dial is not None and world.rig.on(NUMBER):
+        with suppress(DialerDown):
+            await world.runners[-1].desk.dialer.hang_up(dial.id)
+        await asyncio.sleep(0.05)
+
+
 async def meddle(world, do):
     booked = world.booked[0]
     if do == "cancel":
@@ -446,10 +469,16 @@ async def act(world, scenario):
     key = world.book().booking.key
     world.frozen = Frozen(world.rig.dialer, scenario.at)
     await world.run(world.frozen)
+    meddled = asyncio.Event()
+    ending = asyncio.ensure_future(end_the_talk(world, scenario.talk_until, meddled))
+    if scenario.at != "talking":
+        meddled.set()
     if scenario.at:
         await world.until(lambda: PHASES[scenario.at](world), scenario.at)
         await meddle(world, scenario.do)
+        meddled.set()
     await world.until(lambda: over(world), "the end")
+    ending.cancel()
 
     callback, attempts = world.get(), world.attempts()
     assert callback.booking.key == key  # the place was kept

@@ -1,11 +1,13 @@
 """A runner keeps the order of the line, paces its calls, shares the work, and outlives trouble."""
 
 import asyncio
+import doctest
 import itertools
 import logging
 import random
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from callback_calls import number
@@ -23,6 +25,7 @@ from callback.runner import Campaign, Runner
 from callback.runner.campaign import CampaignError, Learned
 from callback.states import Outcome, State
 
+ROOT = Path(__file__).parents[1]
 HUMAN = (Rings(after_s=1.0), Answers(after_s=2.0, sample="human-02.wav"), HangsUp(after_s=30.0))
 STAYS = (Rings(after_s=1.0), Answers(after_s=2.0, sample="human-02.wav"), HangsUp(after_s=90.0))
 
@@ -527,3 +530,11 @@ def test_a_clock_may_run_fast_and_agrees_with_others_of_the_same_start():
     asyncio.run(one.sleep(1.0))
     assert one.s() - before >= 1.0
     assert Place(priority=0, enqueued_at=one.now(), seq=1).enqueued_at > start
+
+
+def test_the_document_runs_as_it_stands(tmp_path, monkeypatch):
+    (tmp_path / "datasets").symlink_to(ROOT / "datasets")
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testfile(str(ROOT / "docs" / "runner.md"), module_relative=False)
+    assert found.attempted > 10
+    assert found.failed == 0

@@ -267,6 +267,55 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(url):
     run(scene, url, rules=rules())
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_an_agents_word_that_may_or_may_not_be_written_down_leaves_the_customer_first_in_line(url, written):
+    async def scene(world):
+        agents(world, "a-1")
+        world.rig.will(number(1), *STAYS)
+        world.book()
+        connected, first = world.service.connected, [True]
+
+        def connect(callback_id, *, fence, now):
+            if not first:
+                return connected(callback_id, fence=fence, now=now)
+            first.clear()
+            if written:
+                connected(callback_id, fence=fence, now=now)
+            raise StoreUnavailable("the connection broke")
+
+        world.service.connected = connect
+        await world.run()
+        await world.until(lambda: all_ended(world), "the end")
+        assert world.outcomes() == [Outcome.HUMAN]
+        assert world.rig.bridged(number(1))
+        assert len(world.agents.offers) == 2
+        await world.until(world.agents.idle, "an agent who is free again")
+
+    run(scene, url, rules=rules(lease_s=10.0))
+
+
+def test_a_contact_centre_that_fails_for_a_while_stops_nothing_and_its_words_reach_no_log(url, caplog):
+    async def scene(world):
+        agents(world, "a-1")
+        world.rig.will(number(1), *HUMAN)
+        world.book()
+        staffing, faults = world.agents.staffing, [OSError(f"no answer for {number(1)}") for _ in range(5)]
+
+        async def fails(queue):
+            if faults:
+                raise faults.pop()
+            return await staffing(queue)
+
+        world.agents.staffing = fails
+        await world.run()
+        await world.until(lambda: all_ended(world), "the end")
+        assert world.get().state is State.COMPLETED
+
+    run(scene, url, rules=rules())
+    assert "why=OSError" in caplog.text
+    assert number(1)[1:] not in caplog.text
+
+
 def test_a_claim_whose_lease_is_nearly_over_is_not_placed(url):
     async def scene(world):
         agents(world, "a-1")

@@ -7,12 +7,8 @@ audio comes as Asterisk's AudioSocket would send it, as fast as the clock runs.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from callback.clock import Clock
 from callback.dialers.customers import (
@@ -25,7 +21,16 @@ from callback.dialers.customers import (
     Presses,
     Rings,
     Script,
-    Sound,
+)
+from callback.dialers.lines import (
+    CHUNK_MAX_S,
+    CHUNK_S,
+    HANGUP,
+    LENGTHS_S,
+    REAL_S,
+    Line,
+    frame,
+    heard,
 )
 from callback.dialing import (
     Answered,
@@ -41,44 +46,6 @@ from callback.dialing import (
     Update,
 )
 from callback.states import Outcome
-
-LENGTHS_S: Final = {Prompt.PRESS_ONE: 3.0, Prompt.MESSAGE: 6.0}
-"""How long prompts last. One for holding goes on."""
-CHUNK_S: Final = 0.1
-CHUNK_MAX_S: Final = 1.0
-REAL_S: Final = 0.01
-"""A fast clock sends its audio in longer pieces, so that a piece takes at least so long."""
-_SLIN: Final = b"\x10"
-_HANGUP: Final = b"\x00\x00\x00"
-
-
-def _noise() -> Sound:
-    """Return a line's noise, some 60 dB below full scale, always the same."""
-    return (20 * np.random.default_rng(8).standard_normal(8 * RATE_HZ)).astype(np.int16)
-
-
-NOISE: Final = _noise()
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Line:
-    """A call, as the exchange has it."""
-
-    placing: Placing
-    started_s: float
-    ended_s: float = math.inf
-    answered_s: float | None = None
-    sound: Sound | None = None
-    talked: bool = False
-    leg: str | None = None
-    ended: Ended | None = None
-    heard: bool = False
-    played: list[Prompt] = field(default_factory=list)
-    told: int = 0
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    bridged: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
 
 
 class Exchange:
@@ -146,11 +113,11 @@ class Exchange:
             until = int((self.clock.s() - answered_s) * RATE_HZ)
             while until > at:
                 end = min(until, at + int(CHUNK_MAX_S * RATE_HZ))
-                data = _heard(line.sound, at, end).tobytes()
-                yield _SLIN + len(data).to_bytes(2, "big") + data
+                data = heard(line.sound, at, end).tobytes()
+                yield frame(data)
                 at = end
             await self.clock.sleep(step_s)
-        yield _HANGUP
+        yield HANGUP
 
     async def play(self, dial_id: str, prompt: Prompt) -> None:
         """Play a prompt."""
@@ -261,15 +228,6 @@ class Exchange:
     def tell(self, tell: Callable[[Update], None], update: Update) -> None:
         """Tell one listener; tests tell them otherwise."""
         tell(update)
-
-
-def _heard(sound: Sound | None, start: int, end: int) -> Sound:
-    """Return what is heard from one sample of the call to another: the sound, then noise for ever."""
-    heard = NOISE[np.arange(start, end) % NOISE.size].copy()
-    if sound is not None and start < sound.size:
-        part = sound[start:end]
-        heard[: part.size] = part
-    return heard
 
 
 class SimulatedDialer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,14 +16,13 @@ from callback.errors import StaleVersion, StoreBusy, StoreUnavailable
 from callback.metrics import Meter
 from callback.reports import Report
 from callback.runner.campaign import Campaign, Learned
-from callback.runner.logs import warn
+from callback.runner.logs import fail, warn
 from callback.screening import Recogniser
 from callback.service import CallbackService
 from callback.states import Callback, State
 from callback.transacting import Done, Result
 
 T = TypeVar("T")
-logger: Final = logging.getLogger("callback.runner")
 STORE_WAITS_S: Final = (0.1, 0.3, 1.0, 2.0, 4.0)
 """A store that cannot be reached is tried again after these; then whoever asked gives up."""
 
@@ -73,18 +71,28 @@ class Desk:
         StoreError
             It is away for longer.
         """
+        return await self._do(partial(work, *args, **more), (StoreBusy, StaleVersion, StoreUnavailable))
+
+    async def once(self, work: Callable[..., T], *args: object, **more: object) -> T:
+        """Do some work that must not be done twice: again only when nothing was written.
+
+        Raises
+        ------
+        StoreUnavailable
+            It was done or not.
+        """
+        return await self._do(partial(work, *args, **more), (StoreBusy, StaleVersion))
+
+    async def _do(self, work: Callable[[], T], again: tuple[type[Exception], ...]) -> T:
+        loop = asyncio.get_running_loop()
         for wait_s in STORE_WAITS_S:
             try:
-                return await self.once(work, *args, **more)
-            except (StoreUnavailable, StoreBusy, StaleVersion) as error:
+                return await loop.run_in_executor(self.threads, work)
+            except again as error:
                 self.meter.trouble("store")
                 warn("store_away", why=type(error).__name__)
                 await self.clock.sleep(wait_s)
-        return await self.once(work, *args, **more)
-
-    async def once(self, work: Callable[..., T], *args: object, **more: object) -> T:
-        """Do some work with the store that must not be done twice, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **more))
+        return await loop.run_in_executor(self.threads, work)
 
     async def report(self, report: Report) -> Done:
         """Report, once. What was in doubt is reported again, and is a duplicate then if it had come through."""
@@ -121,4 +129,4 @@ def _stands(callback: Callback, report: Report) -> bool:
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("a task of the runner failed: %s", type(error).__name__, exc_info=error)
+        fail("task", error)

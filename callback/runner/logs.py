@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from pathlib import Path
 from typing import Final
 
 _LOGGER: Final = logging.getLogger("callback.runner")
@@ -16,6 +18,13 @@ def say(event: str, **fields: object) -> None:
 def warn(event: str, **fields: object) -> None:
     """Log what should not happen often."""
     _say(logging.WARNING, event, fields)
+
+
+def fail(what: str, error: BaseException) -> None:
+    """Log a fault: its kind and where it is. Not what it says: nobody knows what others put into their errors."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    _say(logging.ERROR, "failed", {"what": what, "why": type(error).__name__, "where": where})
 
 
 def _say(level: int, event: str, fields: dict[str, object]) -> None:

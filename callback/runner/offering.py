@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from callback.dialing import DialerDown, DialingError, Ended, NoSuchCall, Prompt
-from callback.errors import IllegalTransition, StaleFence
+from callback.errors import CallbackError
 from callback.runner.held import Held
 from callback.runner.logs import say, warn
 from callback.runner.messages import Answer, Ask, Stage
@@ -65,7 +65,7 @@ class Offering(Held):
             done = await self.desk.once(
                 self.desk.service.connected, callback.id, fence=callback.fence, now=self.desk.clock.now()
             )
-        except (StaleFence, IllegalTransition):
+        except CallbackError:  # another has the call, or nobody knows: it is looked up
             await self._let_agent_go()
             raise
         self._renewed(asked_s, done.callback)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
 from callback.agents import Agents
 from callback.clock import Clock
@@ -17,12 +17,13 @@ from callback.runner.calls import Calls
 from callback.runner.campaign import Campaign, CampaignError
 from callback.runner.desk import Desk, Notifier, Recognise
 from callback.runner.errands import Errands
-from callback.runner.logs import warn
+from callback.runner.logs import fail, warn
 from callback.runner.turns import Turns
 from callback.screening import warm_up
 from callback.service import CallbackService
 from callback.states import Callback
 
+T = TypeVar("T")
 TURN_S: Final = 1.0
 """A queue is looked at so often, and whenever one of its calls moves."""
 BACKOFF_S: Final = (1.0, 60.0)
@@ -156,10 +157,7 @@ class Runner:
         nudged = self._nudges[campaign.queue]
         while True:
             claims = not self.calls.closing and self.desk.clock.s() >= self._paused_until_s
-            try:
-                await self._turns.look(campaign, claims=claims)
-            except CallbackError as error:
-                warn("turn_failed", queue=campaign.queue, why=type(error).__name__)
+            await self._try(f"turn of {campaign.queue}", self._turns.look(campaign, claims=claims))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.desk.clock.real_s(TURN_S)):
                     await nudged.wait()
@@ -167,18 +165,20 @@ class Runner:
 
     async def _wake_loop(self) -> None:
         while True:
-            try:
-                await self.desk.ask(self.desk.service.wake, self.desk.clock.now())
-            except CallbackError as error:
-                warn("wake_failed", why=type(error).__name__)
+            await self._try("wake", self.desk.ask(self.desk.service.wake, self.desk.clock.now()))
             await self.desk.clock.sleep(TURN_S)
 
     async def _errand_loop(self) -> None:
         while True:
-            found = 0
-            try:
-                found = await self._errands.run()
-            except CallbackError as error:
-                warn("outbox_failed", why=type(error).__name__)
-            if found == 0:
+            if not await self._try("errands", self._errands.run()):
                 await self.desk.clock.sleep(TURN_S / 2)
+
+    async def _try(self, what: str, work: Awaitable[T]) -> T | None:
+        """Do some work of a loop. Whatever goes wrong, the loop goes on: calls hang on it."""
+        try:
+            return await work
+        except CallbackError as error:
+            warn("failed", what=what, why=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 -- a fault of ours, or of what was given to us
+            fail(what, error)
+        return None

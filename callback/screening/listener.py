@@ -179,7 +179,7 @@ class Listener:
 
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("screening failed: %s", type(error).__name__, exc_info=error)
+        logger.error("screening failed: %s", type(error).__name__)
 
 
 def warm_up() -> None:

@@ -17,8 +17,10 @@ from prometheus_client import CollectorRegistry
 from rig_simulated import SimulatedRig
 
 from callback.clock import Clock
+from callback.dialers.customers import Customers, Habits, ScriptError, read_sound, read_sounds
 from callback.dialing import DialerDown
 from callback.errors import StoreUnavailable
+from callback.live import LiveError, LiveQueue
 from callback.metrics import Metrics
 from callback.ordering import Place
 from callback.runner import Campaign, Runner
@@ -587,3 +589,38 @@ def test_the_document_runs_as_it_stands(tmp_path, monkeypatch):
     found = doctest.testfile(str(ROOT / "docs" / "runner.md"), module_relative=False)
     assert found.attempted > 10
     assert found.failed == 0
+
+
+def test_customers_do_the_same_for_the_same_seed_and_another_thing_each_call():
+    sounds = read_sounds(ROOT / "datasets" / "samples")
+    one, again, other = (Customers(sounds, seed=seed) for seed in (1, 1, 2))
+    calls = [[repr(customers.script(number(1))) for _ in range(20)] for customers in (one, again, other)]
+    assert calls[0] == calls[1] != calls[2]
+    assert len(set(calls[0])) > 5
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Habits(person=70.0), "percentages"),
+        (lambda: Habits(ring_s=(9.0, 2.0)), "swapped"),
+        (lambda: read_sounds(ROOT / "docs"), "another folder"),
+        (lambda: read_sound(ROOT / "README.md"), "cannot be read"),
+    ],
+)
+def test_customers_that_cannot_be_say_why(make, words):
+    with pytest.raises(ScriptError, match=words):
+        make()
+
+
+def test_agents_and_callers_are_there_once():
+    centre = LiveQueue(clock=Clock())
+    centre.add_agent("a-1", QUEUE)
+    centre.join("live", QUEUE, talk_s=1.0, patience_s=0.0)
+    with pytest.raises(LiveError, match="at work already"):
+        centre.add_agent("a-1", QUEUE)
+    with pytest.raises(LiveError, match="in line already"):
+        centre.join("live", QUEUE, talk_s=1.0)
+    assert centre.hung_up == []
+    centre.tick()
+    assert centre.hung_up == ["live"]

@@ -438,6 +438,18 @@ def test_a_call_that_is_still_up_goes_on_from_where_it_was(service, reached):
     assert back.state is (State.REJOINED if reached else State.DETECTING)
 
 
+def test_a_call_that_nobody_can_look_up_is_to_be_looked_up_once(service):
+    booked = book(service, 1)
+    (dialing,) = claim(service, 0)
+    for second in range(100, 400, 20):
+        service.wake(at(second))
+    assert service.get(booked.id).state is State.RECONCILING
+    with service.store.reading() as reads:
+        assert reads.log(booked.id)[-1][0].type == "lease_lost"
+    found = [one for one in errands(service, 500) if isinstance(one, LookUp)]
+    assert found == [LookUp(callback_id=booked.id, dial_id=dialing.dial.id)]
+
+
 def test_a_talk_whose_worker_is_lost_goes_on(service):
     callback = rejoined(service, 1, 0)
     service.offer_next(queue="sales", agent="a-1", now=at(10))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
-from callback.commands import COMMANDS, Command
+from callback.commands import COMMANDS, Command, HangUp, LookUp
 from callback.diagrams import START
 from callback.errors import StaleVersion
 from callback.events import Erased, Event
@@ -63,6 +63,19 @@ _ADD_REQUEST: Final = sa.insert(requests)
 _ADD_REPORT: Final = sa.insert(inbox)
 _ADD_COMMAND: Final = sa.insert(outbox)
 _ADD_SUPPRESSED: Final = sa.insert(suppressed)
+_ONCE: Final = frozenset({HangUp.type, LookUp.type})
+_SUPERSEDED: Final = (
+    sa.update(outbox)
+    .where(
+        outbox.c.callback_id == sa.bindparam("which"),
+        outbox.c.type == sa.bindparam("kind"),
+        outbox.c.dial_id == sa.bindparam("dial"),
+        sa.text("done_at_us IS NULL"),
+    )
+    .values(done_at_us=sa.bindparam("done"))
+)
+"""A call is to be looked up once, however often its lease was lost while nobody could: else the outbox would grow
+for as long as a telephone system is away."""
 _FORGOTTEN: Final = (
     sa.update(attempts).where(attempts.c.callback_id == sa.bindparam("which")).values(number=None),
     sa.delete(requests).where(requests.c.callback_id == sa.bindparam("which")),
@@ -238,6 +251,13 @@ class Writes(GreetingWrites, Reads):
             for place, command in enumerate(change.commands)
             if command.durable
         ]
+        again = [
+            {"which": row["callback_id"], "kind": row["type"], "dial": row["dial_id"], "done": row["due_at_us"]}
+            for row in rows
+            if row["type"] in _ONCE
+        ]
+        if again:
+            self._connection.execute(_SUPERSEDED, again)
         if rows:
             self._connection.execute(_ADD_COMMAND, rows)
 

@@ -1,7 +1,7 @@
 """What a page and a meter ask of all callbacks of a queue: a part of the line, and counts.
 
-A line of thousands costs no more than the part that is looked at: each state has its stretch of the index, in order,
-and of each no more rows are read than are shown. What has ended is looked at from midnight on, never whole.
+A line of thousands costs no more than the part that is looked at: each state has its stretch of the index, in
+order, and of each no more rows are read than are shown. What has ended is looked at from midnight on, never whole.
 """
 
 from __future__ import annotations

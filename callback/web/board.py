@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from callback.estimate import estimate_wait
 from callback.log import from_us, to_us
-from callback.numbers import mask
 from callback.ordering import Contact, Kind, Place, ahead
 from callback.pacing import LEAD_S, dials_allowed
 from callback.service import CallbackService
@@ -19,7 +18,7 @@ from callback.states import Callback, Reason, State
 from callback.store import InLine
 from callback.store.overview import LastCall, Standing
 from callback.web.desk import Staffed
-from callback.web.wording import GOOD, REASONS, STATES, clock, last_words, span, wait_words
+from callback.web.wording import GOOD, REASONS, STATES, clock, last_words, masked, span, wait_words
 
 ROWS: Final = 50
 ENDED_ROWS: Final = 8
@@ -172,7 +171,7 @@ def _row(one: Callback, place: int, call: LastCall | None, estimate: str, now: d
         place=place,
         state=one.state.value,
         state_words=STATES[one.state],
-        number=mask(one.person.number) if one.person else "erased",
+        number=masked(one.person.number if one.person else None),
         priority=one.booking.priority,
         joined=clock(one.booking.enqueued_at, now, zone),
         waited=span(now - one.booking.enqueued_at),
@@ -221,7 +220,13 @@ def _pacing(standing: Mapping[State, Standing], staffed: Staffed | None) -> Paci
 
 
 def estimates_of(
-    service: CallbackService, queue: str, *, after: Key | None, now: datetime, staffed: Staffed | None
+    service: CallbackService,
+    queue: str,
+    *,
+    after: Key | None,
+    now: datetime,
+    zone: ZoneInfo,
+    staffed: Staffed | None,
 ) -> dict[str, str]:
     """Return the wait of each row that is shown, in words; nothing when nobody says who is there.
 
@@ -246,7 +251,8 @@ def estimates_of(
         n_ahead = bisect_left(contacts, _place(key), key=lambda contact: contact.place)
         n_back = bisect_left(back, key, key=lambda other: other[0])
         wait = estimate_wait(contacts[:n_ahead], staffed.service, back_s=[due_s for _, due_s in back[:n_back]])
-        words[one.id] = wait_words(wait, _due_s(_standing_of(one), now))
+        opens = clock(one.window.opens_at, now, zone) if one.window and one.window.opens_at > now else ""
+        words[one.id] = wait_words(wait, _due_s(_standing_of(one), now), opens)
     return words
 
 

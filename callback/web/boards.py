@@ -38,9 +38,12 @@ class Boards:
         """Return a part as it stands."""
         desk, (queue, after) = self._desk, part
         key, now, staffed = key_of(after) if after else None, desk.now(), await desk.staffed(queue)
+        zone = ZoneInfo(desk.settings.zone)
         made_at, estimates = self._estimates.get(part, (0.0, None))
         if estimates is None or self._clock() - made_at > ESTIMATES_S:
-            estimates = await desk.run(estimates_of, desk.service, queue, after=key, now=now, staffed=staffed)
+            estimates = await desk.run(
+                estimates_of, desk.service, queue, after=key, now=now, zone=zone, staffed=staffed
+            )
             self._estimates.pop(part, None)
             self._estimates[part] = (self._clock(), estimates)
             if len(self._estimates) > KEPT:
@@ -51,7 +54,7 @@ class Boards:
             queue,
             after=key,
             now=now,
-            zone=ZoneInfo(desk.settings.zone),
+            zone=zone,
             staffed=staffed,
             estimates=estimates,
         )

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from callback.numbers import mask
 from callback.service import CallbackService
 from callback.states import State
-from callback.web.wording import REASONS, STATES, clock, span
+from callback.web.wording import REASONS, STATES, clock, masked, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ def history(service: CallbackService, callback_id: str, *, now: datetime, zone: 
         state=one.state.value,
         state_words=STATES.get(one.state, one.state.value),
         reason=REASONS[one.reason] if one.reason else "",
-        number="erased" if person is None else person.number if whole else mask(person.number),
+        number=person.number if person and whole else masked(person.number if person else None),
         name=person.name if person and whole else "",
         erased=person is None,
         place=place,

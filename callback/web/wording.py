@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from callback.estimate import Wait
+from callback.numbers import mask
 from callback.states import Reason, State
 from callback.store.overview import LastCall
 
@@ -47,14 +48,28 @@ def last_words(call: LastCall | None) -> str:
     return f"{words} ({call.cause.replace('_', ' ')})" if call.cause else words
 
 
-def wait_words(wait: Wait, opens_s: float = 0.0) -> str:
-    """Say a wait as a range.
+def masked(number: str | None) -> str:
+    """Return a number for the page: its last two digits, or that it was erased.
 
     Examples
     --------
-    >>> wait_words(Wait(p10_s=70.0, p50_s=200.0, p90_s=400.0, mean_s=220.0))
-    '1–7 min'
+    >>> masked("+12025550123")
+    '•••••••••23'
     """
+    return "erased" if number is None else mask(number).replace("*", "•")
+
+
+def wait_words(wait: Wait, opens_s: float, opens: str) -> str:
+    """Say a wait as a range; ``opens`` is when the customer may be called, where that alone decides it.
+
+    Examples
+    --------
+    >>> wait = Wait(p10_s=70.0, p50_s=200.0, p90_s=400.0, mean_s=220.0)
+    >>> wait_words(wait, 0.0, ""), wait_words(wait, 3000.0, "15:00")
+    ('1–7 min', 'after 15:00')
+    """
+    if opens_s >= wait.p90_s and opens:
+        return f"after {opens}"
     low_s, high_s = max(wait.p10_s, opens_s), max(wait.p90_s, opens_s)
     if high_s < MINUTE_S:
         return "under 1 min"

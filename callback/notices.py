@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from callback.commands import Tell
 from callback.errors import CallbackError
@@ -194,7 +194,7 @@ class Notices:
 
     async def __call__(self) -> None:
         """Send, until cancelled. What is being sent then comes again."""
-        async with httpx.AsyncClient(timeout=ANSWER_MAX_S, follow_redirects=False) as client:
+        async with httpx2.AsyncClient(timeout=ANSWER_MAX_S, follow_redirects=False) as client:
             while True:
                 try:
                     busy = await self.turn(client)
@@ -204,7 +204,7 @@ class Notices:
                 if not busy:
                     await asyncio.sleep(POLL_S)
 
-    async def turn(self, client: httpx.AsyncClient) -> bool:
+    async def turn(self, client: httpx2.AsyncClient) -> bool:
         """Send what is due now; return whether there was as much as is sent at once."""
         errands = await self._run(
             self._service.errands, self._now(), limit=AT_ONCE, types=(Tell.type,), again_s=AGAIN_S
@@ -212,7 +212,7 @@ class Notices:
         await asyncio.gather(*(self._send(errand, client) for errand in errands))
         return len(errands) == AT_ONCE
 
-    async def _send(self, errand: Errand, client: httpx.AsyncClient) -> None:
+    async def _send(self, errand: Errand, client: httpx2.AsyncClient) -> None:
         notice = await self._run(notice_of, self._service, errand) if self._targets else None
         taken_by = self._taken_by.pop(errand.key, set())
         open_targets = [one for one in self._targets if one.url not in taken_by]
@@ -230,7 +230,7 @@ class Notices:
         await self._run(self._service.later, errand, at=self._now() + timedelta(seconds=min(again)))
 
     async def _deliver(
-        self, target: Target, notice: Notice, tries: int, client: httpx.AsyncClient
+        self, target: Target, notice: Notice, tries: int, client: httpx2.AsyncClient
     ) -> float | None:
         """Try once; return after how long to try again (s), or None when it is over with this one."""
         answer, asked_s = await self._post(target, notice, client)
@@ -246,7 +246,7 @@ class Notices:
         logger.info("notice %s was not taken (try %d): %s", notice.id, tries, answer)
         return max(gap_s(tries, self._rng), min(asked_s, GAP_MAX_S))
 
-    async def _post(self, target: Target, notice: Notice, client: httpx.AsyncClient) -> tuple[str, float]:
+    async def _post(self, target: Target, notice: Notice, client: httpx2.AsyncClient) -> tuple[str, float]:
         """Return the status, or what went wrong, and how long the receiver asks to be left alone (s)."""
         body, timestamp = notice.body(numbers=target.numbers), round(self._now().timestamp())
         headers = {
@@ -261,7 +261,7 @@ class Notices:
                     return str(answer.status_code), self._asked_s(answer.headers.get("retry-after", ""))
         except TimeoutError:
             return "no answer in time", 0.0
-        except httpx.HTTPError as error:  # its text may hold the address, and that a token
+        except httpx2.HTTPError as error:  # its text may hold the address, and that a token
             return type(error).__name__, 0.0
 
     def _asked_s(self, text: str) -> float:

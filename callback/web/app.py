@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -23,7 +23,7 @@ from callback.web.guard import Guard, where
 from callback.web.keys import Key, Keys, Scope
 from callback.web.meters import gauges
 from callback.web.problems import Problem, add_handlers
-from callback.web.schemas import problems
+from callback.web.schemas import ProblemOut, problems
 from callback.web.stream import Streams
 
 logger: Final = logging.getLogger("callback.web")
@@ -61,7 +61,7 @@ def create_app(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        app.state.streams.closing.set()
+        app.state.streams.close()
 
     app = FastAPI(
         title="callback",
@@ -83,6 +83,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(pages.router)
     _add_health(app)
+    _describe_problems(app)
     app.mount("/static", StaticFiles(packages=[("callback.web", "static")]), name="static")
     return app
 
@@ -118,6 +119,18 @@ def _add_health(app: FastAPI) -> None:
         """Prometheus' text format."""
         found = await desk.run(lambda: list(gauges(desk.service.store, desk.now())))
         return Response(desk.meters.text(found), media_type=CONTENT_TYPE_LATEST)
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Add to the OpenAPI document what `callback.web.schemas.problems` refers to."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document["components"]["schemas"].setdefault(ProblemOut.__name__, ProblemOut.model_json_schema())
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] -- the way FastAPI gives to extend it
 
 
 def _version() -> str:

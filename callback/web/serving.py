@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
         """Stop."""
         app = self.config.app
         if isinstance(app, FastAPI):
-            app.state.streams.closing.set()
+            app.state.streams.close()
         await super().shutdown(sockets)
 
 
@@ -63,7 +63,7 @@ def serve(options: argparse.Namespace, store: Store, keys: Keys | None) -> int:
     listening = _listen(options.host, options.port)
     host, port = listening.getsockname()[:2]
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("httpx", "uvicorn"):
+    for name in ("httpx2", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
     address = f"[{host}]" if ":" in host else host
     asked = "a key is asked for" if keys else "no key is asked for"

@@ -72,7 +72,7 @@ class Streams:
         self._streams_max = streams_max
         self._watches: dict[Part, _Watch] = {}
         self._count = 0
-        self.closing = asyncio.Event()
+        self._closing = False
 
     def check(self) -> None:
         """Raise a problem when too many look already."""
@@ -94,24 +94,22 @@ class Streams:
         seen = Shown()
         yield b"retry: 2000\n\n"
         try:
-            while not self.closing.is_set():
+            while not self._closing:
                 now = watch.shown
                 if change := difference(seen, now):
                     yield f"data: {json.dumps(change, separators=(',', ':'))}\n\n".encode()
                     await asyncio.sleep(EVERY_S)
-                elif not await self._next(watch):
+                elif not await _changes(watch):
                     yield b": still here\n\n"
                 seen = now
         finally:
             self._leave(part, watch)
 
-    async def _next(self, watch: _Watch) -> bool:
-        """Wait for a change; False when there was none for long."""
-        waits = [asyncio.create_task(event.wait()) for event in (watch.changed, self.closing)]
-        done, pending = await asyncio.wait(waits, timeout=QUIET_S, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        return bool(done)
+    def close(self) -> None:
+        """Let go of every browser: the service stops."""
+        self._closing = True
+        for watch in self._watches.values():
+            watch.changed.set()
 
     async def _follow(self, part: Part, watch: _Watch) -> None:
         while True:
@@ -134,3 +132,13 @@ class Streams:
             self._watches.pop(part, None)
             if watch.task is not None:
                 watch.task.cancel()
+
+
+async def _changes(watch: _Watch) -> bool:
+    """Wait for a change; False when there was none for long."""
+    try:
+        async with asyncio.timeout(QUIET_S):
+            await watch.changed.wait()
+    except TimeoutError:
+        return False
+    return True

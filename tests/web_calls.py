@@ -1,8 +1,12 @@
 """A service at its desk, at noon in New York, and programs that ask it."""
 
+import socket
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import uvicorn
 from callback_calls import NOON, RULES
 from fastapi.testclient import TestClient
 
@@ -11,6 +15,7 @@ from callback.store import Store
 from callback.web.app import create_app
 from callback.web.desk import Desk
 from callback.web.keys import Keys, new_key, parse_keys
+from callback.web.serving import GRACE_S, Server
 from callback.web.settings import Settings
 
 STAFFED = Settings.model_validate({"queues": {"sales": {"agents": 2, "handling_s": 180}, "support": {}}})
@@ -64,3 +69,21 @@ def problem(answer, status, kind):
     assert (body["type"], body["status"]) == (f"urn:amd-callback:{kind}", status)
     assert body["detail"]
     return body
+
+
+@contextmanager
+def running(app):
+    """The address of an application that is served over a real socket, as `callback serve` does it."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, http="h11", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, lifespan="on"
+    )
+    server = Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -103,7 +103,7 @@ class Overview:
         rows = self._connection.execute(PART, {"queue": queue, "limit": limit, **key})
         return [callback_of(row) for row in rows]
 
-    def standing(self, queue: str) -> dict[State, Standing]:
+    def by_state(self, queue: str) -> dict[State, Standing]:
         """Return how many open callbacks of a queue stand in each state that has any."""
         rows = self._connection.execute(COUNTS, {"queue": queue})
         return {State(state): Standing(count=count, oldest_at=from_us(oldest)) for state, count, oldest in rows}

@@ -130,7 +130,7 @@ def _describe_problems(app: FastAPI) -> None:
         document["components"]["schemas"].setdefault(ProblemOut.__name__, ProblemOut.model_json_schema())
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign] -- the way FastAPI gives to extend it
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI has for it
 
 
 def _version() -> str:

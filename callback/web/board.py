@@ -130,7 +130,7 @@ def board(
     with service.store.reading() as reads:
         found = reads.part(queue, after=after, limit=ROWS + 1)
         before = reads.ahead(found[0].booking) if found else 0
-        standing = reads.standing(queue)
+        standing = reads.by_state(queue)
         ends = reads.ends(queue, midnight)
         last = reads.last_ended(queue, midnight, ENDED_ROWS)
         calls = reads.last_calls([one.id for one in found])

@@ -76,7 +76,7 @@ def gauges(store: Store, now: datetime) -> Iterator[Metric]:
     backlog = GaugeMetricFamily("callback_outbox", "Commands that are not done.", labels=("type",))
     with store.reading() as reads:
         for queue in reads.queues():
-            found = reads.standing(queue)
+            found = reads.by_state(queue)
             for state, one in found.items():
                 standing.add_metric((queue, state.value), one.count)
             joined = [one.oldest_at for state, one in found.items() if state is not State.CONNECTED]

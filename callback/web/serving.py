@@ -25,6 +25,7 @@ GRACE_S: Final = 5
 """Requests that are being answered when the service stops have so long to end."""
 KEEP_ALIVE_S: Final = 10
 CONNECTIONS_MAX: Final = 500
+PORT_MAX: Final = 65_535
 
 
 class Server(uvicorn.Server):
@@ -84,9 +85,12 @@ def serve(options: argparse.Namespace, store: Store, keys: Keys | None) -> int:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= PORT_MAX:
+        raise ServeError(f"--port {port} must be from 0 to {PORT_MAX}: a digit too many?")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=256)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        raise ServeError(f"cannot listen on {host} port {port}: {reason}; is another service there?") from None
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {host} port {port}: {error.strerror}; is another service there?"
+        ) from None

@@ -41,7 +41,15 @@ class Server(uvicorn.Server):
 
 def application(store: Store, settings: Settings, keys: Keys | None, *, host: str, runner: str) -> FastAPI:
     """Return the application as `callback serve` runs it."""
-    desk = Desk(CallbackService(store, settings.rules.rules()), settings)
+    service = CallbackService(store, settings.rules.rules())
+    companions: list[Companion] = []
+    if runner == "simulated":
+        from callback.web.simulated import simulated_desk  # noqa: PLC0415 -- the detector is slow to load
+
+        desk, beside = simulated_desk(service, settings)
+        companions.append(beside)
+    else:
+        desk = Desk(service, settings)
     notices = Notices(
         desk.service,
         settings.targets(),
@@ -50,9 +58,7 @@ def application(store: Store, settings: Settings, keys: Keys | None, *, host: st
         rng=random.SystemRandom(),
         run=desk.run,
     )
-    companions: list[Companion] = [notices]
-    if runner != "none":
-        raise ServeError(f"--runner {runner} is not in this version: run a runner of its own on the same store")
+    companions.append(notices)
     hosts = None if host not in LOOPBACK and not settings.hosts else (*LOOPBACK, host, *settings.hosts)
     return create_app(desk, keys, companions=companions, hosts=hosts)
 

@@ -1,5 +1,6 @@
 """`callback serve` and `callback key` as they are run, and the settings they read."""
 
+import json
 import os
 import re
 import signal
@@ -182,3 +183,15 @@ def test_settings_that_are_wrong_say_where_and_not_what_a_secret_is(tmp_path, ch
     with pytest.raises(SettingsError, match=re.escape(says)) as refused:
         read_settings(path)
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_rest_of_the_command_line_needs_nothing_of_the_service():
+    code = (
+        "import json, sys, callback.cli; callback.cli._parser();"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    loaded = set(json.loads(out))
+    assert loaded.isdisjoint(
+        {"fastapi", "starlette", "uvicorn", "pydantic", "httpx2", "prometheus_client", "jinja2"}
+    )

@@ -198,8 +198,8 @@ class Notices:
             while True:
                 try:
                     busy = await self.turn(client)
-                except CallbackError as error:  # the store: it comes back
-                    logger.warning("notices wait: %s", error)
+                except Exception as error:  # noqa: BLE001 -- the store, mostly: it comes back, and so do notices
+                    logger.warning("notices wait: %s", type(error).__name__)
                     busy = False
                 if not busy:
                     await asyncio.sleep(POLL_S)
@@ -209,7 +209,10 @@ class Notices:
         errands = await self._run(
             self._service.errands, self._now(), limit=AT_ONCE, types=(Tell.type,), again_s=AGAIN_S
         )
-        await asyncio.gather(*(self._send(errand, client) for errand in errands))
+        results = await asyncio.gather(*(self._send(errand, client) for errand in errands), return_exceptions=True)
+        for error in results:
+            if isinstance(error, BaseException):
+                raise error
         return len(errands) == AT_ONCE
 
     async def _send(self, errand: Errand, client: httpx2.AsyncClient) -> None:

@@ -1,20 +1,23 @@
 """The HTTP service: what programs may ask, what they hear when it cannot be, and what is never told."""
 
 import logging
+import socket
 import sqlite3
 import threading
 import time
 from contextlib import closing
 
 import pytest
-from callback_calls import at, number, person, tell
+from callback_calls import RULES, at, number, person, tell
 from openapi_spec_validator import validate
-from web_calls import STAFFED, Clock, bearer, client_of, made_keys, problem, service_at
+from web_calls import STAFFED, Clock, bearer, client_of, made_keys, problem, running, service_at
 
 from callback.agents import Staffing
 from callback.errors import StoreUnavailable
 from callback.ordering import Contact, Kind, Place
+from callback.service import CallbackService
 from callback.states import State
+from callback.store import Store
 from callback.web.settings import Settings
 
 BOOKING = {"number": "(202) 555-0101", "queue": "sales"}
@@ -302,18 +305,44 @@ def test_only_its_own_hosts_are_answered_and_no_other_site_is_let_in(service):
 # ---- trouble
 
 
-def test_a_store_that_is_held_or_gone_is_503_and_says_when_to_try_again(client, tmp_path, service, monkeypatch):
-    service.store.engine.dispose()
-    monkeypatch.setattr("callback.transacting.TRIES", 1)
-    with closing(sqlite3.connect(tmp_path / "web.db", isolation_level=None)) as other:
-        short = service_at(tmp_path / "web.db")
-        other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(type(short.store), "transaction", _gone(service))
-        answer = client.post("/v1/callbacks", json=BOOKING)
-        other.execute("ROLLBACK")
-        short.store.close()
+def test_a_store_that_is_gone_is_503_and_says_when_to_try_again(client, service, monkeypatch):
+    monkeypatch.setattr(type(service.store), "transaction", _gone(service))
+    answer = client.post("/v1/callbacks", json=BOOKING)
     problem(answer, 503, "store-unavailable")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_store_that_others_hold_is_busy_and_the_same_again_is_safe(tmp_path, clock):
+    path = tmp_path / "held.db"
+    service_at(path).store.close()
+    service = CallbackService(Store(str(path), wait_max_s=0.02), RULES)
+    with closing(service.store), client_of(service, clock=clock) as client:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            busy = client.post("/v1/callbacks", json=BOOKING, headers={"Idempotency-Key": "1"})
+            other.execute("ROLLBACK")
+        problem(busy, 503, "store-busy")
+        assert client.post("/v1/callbacks", json=BOOKING, headers={"Idempotency-Key": "1"}).status_code == 201
+
+
+def test_what_is_booked_is_said_to_be_though_its_wait_cannot_be_told(client, service, monkeypatch):
+    def cannot(*_args, **_named):
+        raise StoreUnavailable("the connection broke")
+
+    monkeypatch.setattr(service, "estimate", cannot)
+    assert booked(client)["estimate"] is None
+
+
+def test_a_body_that_comes_too_slowly_is_not_waited_for(service):
+    quick = Settings.model_validate({"limits": {"body_max_s": 0.3}})
+    with running(client_of(service, settings=quick).app) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as wire:
+            wire.sendall(
+                b"POST /v1/callbacks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 90\r\n\r\n{"
+            )
+            assert b" 408 " in wire.recv(4096).splitlines()[0]
 
 
 def _gone(_service):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Request, Response
 
+from callback.errors import StaleVersion, StoreError
 from callback.states import Callback, Reason
 from callback.web.access import Needs
 from callback.web.desk import Desk
 from callback.web.keys import Key, Scope
+from callback.web.problems import Problem
 from callback.web.schemas import (
     BookingIn,
     CallbackOut,
@@ -23,6 +26,7 @@ from callback.web.schemas import (
     problems,
 )
 
+logger: Final = logging.getLogger("callback.web")
 router: Final = APIRouter(prefix="/v1", tags=["callbacks"])
 Booker = Annotated[Key, Depends(Needs(Scope.BOOK))]
 Admin = Annotated[Key, Depends(Needs(Scope.ADMIN))]
@@ -49,7 +53,12 @@ TheDesk = Annotated[Desk, Depends(desk_of)]
 
 async def _out(desk: Desk, callback: Callback) -> CallbackOut:
     position = await desk.run(desk.service.position, callback.id)
-    return callback_out(callback, position, await desk.tell(callback))
+    try:
+        told = await desk.tell(callback)
+    except (StaleVersion, StoreError, Problem) as error:  # what was asked is done: the wait can be asked for again
+        logger.warning("a wait was not told: %s", type(error).__name__)
+        told = None
+    return callback_out(callback, position, told)
 
 
 @router.post("/callbacks", status_code=201, responses=problems(408, 409, 413, 422))

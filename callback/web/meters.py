@@ -16,6 +16,7 @@ from callback.store import Store
 
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 UNMATCHED: Final = "unmatched"
+METHODS: Final = frozenset({"GET", "POST"})
 
 
 class Meters:
@@ -45,7 +46,7 @@ class Meters:
     def request(self, scope: Mapping[str, Any], status: int, took_s: float) -> None:
         """Count a request, by the pattern of its path: the path itself may hold anything."""
         route = getattr(scope.get("route"), "path", UNMATCHED)
-        method = scope["method"] if route != UNMATCHED else UNMATCHED
+        method = scope["method"] if route != UNMATCHED and scope["method"] in METHODS else UNMATCHED
         self._requests.labels(method, route, str(status)).observe(took_s)
 
     def text(self, gauges: Iterable[Metric]) -> bytes:

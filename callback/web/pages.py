@@ -24,6 +24,7 @@ from callback.web.stream import Part, Streams
 logger: Final = logging.getLogger("callback.web")
 HOME: Final = "/supervisor"
 LOGIN: Final = f"{HOME}/login"
+UNBUFFERED: Final = {"X-Accel-Buffering": "no"}  # what nginx asks for
 router: Final = APIRouter(prefix=HOME, include_in_schema=False)
 
 
@@ -99,7 +100,9 @@ async def events(request: Request, _key: Supervisor, queue: str, after: str | No
     """Stream what changes of a part of the line."""
     streams: Streams = request.app.state.streams
     streams.check()
-    return StreamingResponse(streams.events(_part(queue, after)), media_type="text/event-stream")
+    return StreamingResponse(
+        streams.events(_part(queue, after)), media_type="text/event-stream", headers=UNBUFFERED
+    )
 
 
 async def _history(desk: Desk, key: Key, callback_id: str, *, whole: bool, who: str | None) -> Response:

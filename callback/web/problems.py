@@ -18,6 +18,7 @@ from callback.errors import (
     CallbackError,
     IllegalTransition,
     StaleVersion,
+    StoreBusy,
     StoreError,
     UnknownCallback,
 )
@@ -35,6 +36,7 @@ _KINDS: Final[tuple[tuple[type[CallbackError], int, str], ...]] = (
     (BookingRefused, 422, "refused"),
     (IllegalTransition, 409, "wrong-state"),
     (StaleVersion, 503, "store-busy"),
+    (StoreBusy, 503, "store-busy"),
     (StoreError, 503, "store-unavailable"),
 )
 

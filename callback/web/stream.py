@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from callback.errors import CallbackError
 from callback.web.problems import Problem
 
 logger: Final = logging.getLogger("callback.web")
@@ -21,6 +20,8 @@ logger: Final = logging.getLogger("callback.web")
 EVERY_S: Final = 0.5
 QUIET_S: Final = 15.0
 """After this a comment is sent, so that proxies keep the connection and one that broke is found."""
+STREAM_S: Final = 600.0
+"""Then the browser connects again, and has to show its session again."""
 Part = tuple[str, str]
 
 
@@ -91,10 +92,10 @@ class Streams:
         watch.watchers += 1
         if watch.task is None:
             watch.task = asyncio.create_task(self._follow(part, watch))
-        seen = Shown()
+        seen, until = Shown(), asyncio.get_running_loop().time() + STREAM_S
         yield b"retry: 2000\n\n"
         try:
-            while not self._closing:
+            while not self._closing and asyncio.get_running_loop().time() < until:
                 now = watch.shown
                 if change := difference(seen, now):
                     yield f"data: {json.dumps(change, separators=(',', ':'))}\n\n".encode()
@@ -115,7 +116,7 @@ class Streams:
         while True:
             try:
                 shown = await self._read(part)
-            except (CallbackError, Problem) as error:  # the store: it comes back, and the page says so meanwhile
+            except Exception as error:  # noqa: BLE001 -- the store, mostly: it comes back, and the page says so
                 logger.warning("the page waits: %s", type(error).__name__)
                 stale = {**watch.shown.panels, "trouble": "The store cannot be read. What you see is from before."}
                 shown = Shown(rows=watch.shown.rows, panels=stale)

@@ -1,9 +1,11 @@
 """What the service asks of the store, on both databases: parts of a line, counts, what was told, errands."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from callback_calls import at, book, claim, ended, number, rejoined, tell
+from web_calls import Clock, client_of
 
 from benchmarks.callback import speed
 from callback.errors import StaleVersion
@@ -11,7 +13,9 @@ from callback.estimate import Reason as Grown
 from callback.estimate import Service, Told, Wait
 from callback.states import Outcome, Reason, State
 from callback.store import Store, outbox, overview
+from callback.web.settings import Settings
 
+UNHURRIED = Settings.model_validate({"limits": {"rate_per_s": 1000, "burst": 1000}})
 PLACE = {"priority": 0, "enqueued_at_us": 0, "seq": 0}
 
 
@@ -139,3 +143,28 @@ def test_errands_are_taken_by_kind_and_told_in_order(service):
         service.errands(at(62) + timedelta(days=1), limit=1, types=("hang_up", "tell"))[0].command.type
         == "hang_up"
     )
+
+
+def test_the_service_works_on_both_databases(service):
+    with client_of(service, clock=Clock(at(5))) as client:
+        headers = {"Idempotency-Key": "k"}
+        body = {"number": number(1), "queue": "sales"}
+        one, same = (client.post("/v1/callbacks", json=body, headers=headers).json() for _ in "ab")
+        assert one == same
+        assert one["estimate"] == client.get(f"/v1/callbacks/{one['id']}").json()["estimate"]
+        assert one["id"] in client.get("/supervisor").text
+        assert 'callback_open{queue="sales",state="waiting"} 1.0' in client.get("/metrics").text
+        assert client.post(f"/v1/callbacks/{one['id']}/cancel").json()["state"] == "cancelled"
+        assert "booked" in client.get(f"/supervisor/callbacks/{one['id']}").text
+        assert client.get("/readyz").status_code == 200
+
+
+def test_many_at_once_get_a_place_each_and_none_is_lost(service):
+    with client_of(service, clock=Clock(at(5)), settings=UNHURRIED) as client, ThreadPoolExecutor(8) as pool:
+        bodies = [{"number": number(index % 30), "queue": "sales"} for index in range(60)]
+        answers = list(pool.map(lambda body: client.post("/v1/callbacks", json=body), bodies))
+    assert sorted(one.status_code for one in answers) == [201] * 30 + [409] * 30
+    with service.store.reading() as reads:
+        ids = {one.id for one in reads.part("sales", after=None, limit=100)}
+    assert {one.json().get("id") or one.json()["callback_id"] for one in answers} == ids
+    assert len(ids) == 30

@@ -26,8 +26,9 @@ function put(change) {
     body.replaceChildren(...wanted.filter((row) => row));
   }
   for (const [name, html] of Object.entries(change.panels ?? {})) {
-    const panel = document.getElementById(`panel-${name}`);
-    if (panel && panel.innerHTML !== html) panel.innerHTML = html;
+    for (const panel of document.querySelectorAll(`#panel-${name}, [data-panel="${name}"]`)) {
+      if (panel.innerHTML !== html) panel.innerHTML = html;
+    }
   }
   if (focused && !document.activeElement?.closest("tr")) document.getElementById(focused)?.querySelector("a")?.focus();
 }

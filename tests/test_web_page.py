@@ -1,6 +1,5 @@
 """The supervisor's page: whole without a script, live with one, in a real browser; and nobody's number on it."""
 
-import itertools
 import json
 import re
 import socket
@@ -213,16 +212,15 @@ def test_a_number_is_shown_to_who_may_see_it_on_a_click_that_is_logged_without_i
 # ---- the stream
 
 
-def listen(url, seconds, *, slow_s=0.0):
-    """What a browser that reads an address for some seconds is sent, with when each came."""
+def listen(url, seconds):
+    """What a browser that reads an address for some seconds is sent."""
     host, port = url.removeprefix("http://").split("/")[0].split(":")
-    got, when = b"", []
+    got = b""
     with socket.create_connection((host, int(port))) as wire:
         wire.sendall(f"GET /{url.split('/', 3)[3]} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         wire.settimeout(0.2)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            time.sleep(slow_s)
             try:
                 part = wire.recv(65536)
             except TimeoutError:
@@ -230,8 +228,7 @@ def listen(url, seconds, *, slow_s=0.0):
             if not part:
                 break
             got += part
-            when += [time.monotonic()] * part.count(b"data: ")
-    return [json.loads(one) for one in re.findall(rb"data: (.*)\n", got)], when
+    return [json.loads(one) for one in re.findall(rb"data: (.*)\n", got)]
 
 
 def test_the_stream_sends_what_changed_and_at_most_twice_a_second(service, line):
@@ -247,38 +244,33 @@ def test_the_stream_sends_what_changed_and_at_most_twice_a_second(service, line)
 
         thread = threading.Thread(target=busy)
         thread.start()
-        events, when = listen(f"{url}{PAGE}/events?queue=sales", 3.0)
+        began = time.monotonic()
+        events = listen(f"{url}{PAGE}/events?queue=sales", 3.0)
+        took_s = time.monotonic() - began
         stop.set()
         thread.join()
     assert len(events) >= 3
     assert list(events[0]["rows"]) == events[0]["order"][: len(events[0]["rows"])]
     assert set(line["waiting"]) <= set(events[0]["rows"])
     assert not set(line["waiting"]) & {row for one in events[1:] for row in one.get("rows", {})}
-    assert all(later - sooner >= 0.9 * stream.EVERY_S for sooner, later in itertools.pairwise(when))
+    assert len(events) <= took_s / stream.EVERY_S + 2  # of many more changes
     assert "2025550" not in json.dumps(events)
 
 
 @pytest.mark.usefixtures("line")
 def test_two_browsers_share_one_reader_and_none_reads_when_nobody_looks(service):
     app = client_of(service, clock=Clock(at(60)), settings=Settings(limits=Limits(streams_max=2))).app
-    streams, reads = app.state.streams, []
-    read = streams._read
-
-    async def counted(part):
-        reads.append(part)
-        return await read(part)
-
-    streams._read = counted
+    streams = app.state.streams
     with running(app) as url:
         path = f"{url}{PAGE}/events?queue=sales"
-        with ThreadPoolExecutor(3) as pool:
-            first = [pool.submit(listen, path, 2.0) for _ in range(2)]
-            time.sleep(0.7)
-            third = pool.submit(listen, path, 0.5).result()
-            got = [one.result()[0] for one in first]
-        assert third[0] == []  # one more than may
+        with ThreadPoolExecutor(2) as pool:
+            first = [pool.submit(listen, path, 3.0) for _ in range(2)]
+            while streams._count < 2:
+                time.sleep(0.01)
+            assert [watch.watchers for watch in streams._watches.values()] == [2]
+            assert listen(path, 0.5) == []  # one more than may
+            got = [one.result() for one in first]
         assert all(one and one[0]["order"] for one in got)
-        assert 2 <= len(reads) <= 6
         deadline = time.monotonic() + SEEN_S
         while streams._watches and time.monotonic() < deadline:
             time.sleep(0.1)

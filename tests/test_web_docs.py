@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import httpx2
 from test_web_command import ROOT, serving
 
+from benchmarks.callback import watching
 from callback.web.settings import Settings
 
 PAGE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
@@ -112,3 +113,17 @@ def test_a_simulated_runner_in_the_process_takes_a_callback_through(tmp_path):
         assert "callback_attempts_total" in client.get("/metrics").text
         assert client.get("/readyz").status_code == 200
     assert "2025550" not in said[0]
+
+
+def test_the_figures_are_those_that_were_measured():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "callback-page.json").read_text())["lines"]
+    shown = [
+        tuple(int(cell.replace(",", "")) for cell in line.strip("| ").split(" | "))
+        for line in PAGE.splitlines()
+        if re.fullmatch(r"(\| [\d,]+ ){4}\|", line)
+    ]
+    names = ("rows", "page_head_ms", "page_end_ms", "waits_end_ms")
+    assert shown == [tuple(round(one[name]) for name in names) for one in measured]
+    for one in measured[1:]:
+        assert f"{one['wait_of_last_ms']:.0f} ms" in PAGE
+    assert set(watching.measure(60)) == set(measured[0])

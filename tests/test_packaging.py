@@ -93,6 +93,7 @@ def test_the_base_install_is_small_and_every_extra_is_there():
         "adapters",
         "callback",
         "postgres",
+        "service",
         "simulation",
         "dev",
         "all",

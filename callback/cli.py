@@ -1,4 +1,4 @@
-"""The command line: show, export, migrate, simulate. Results on stdout, all else on stderr."""
+"""The command line: show, export, migrate, simulate, serve. Results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from callback.numbers import mask
 from callback.simulation import command as simulation
 from callback.states import Callback, State
 from callback.store import Reads, Store
+from callback.web import command as web
 
 OK: Final = 0
 FAILED: Final = 1
@@ -111,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
     simulation.add_parser(commands)
     demo.add_parser(commands)
+    web.add_parsers(commands, _common, _opened)
     return parser
 
 

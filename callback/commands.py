@@ -12,11 +12,13 @@ class Command:
 
     A ``durable`` one goes through the outbox: it is done at least once, so doing it twice must not matter. The
     others are for the holder of the lease, who does each once or not at all; when they are lost with the holder,
-    the lease runs out and the call is looked up.
+    the lease runs out and the call is looked up. Those of one callback that are ``in_order`` go out one after
+    another.
     """
 
     type: ClassVar[str]
     durable: ClassVar[bool] = False
+    in_order: ClassVar[bool] = False
     callback_id: str
     dial_id: str | None
 
@@ -78,6 +80,7 @@ class Tell(Command):
     __slots__ = ()
     type: ClassVar[str] = "tell"
     durable: ClassVar[bool] = True
+    in_order: ClassVar[bool] = True
 
 
 COMMANDS: Final[dict[str, type[Command]]] = {

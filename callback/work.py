@@ -13,7 +13,7 @@ from callback.errors import StaleFence
 from callback.ordering import Place
 from callback.reports import Report
 from callback.states import Callback, Outcome
-from callback.store import Change, Errand, Note, Transaction
+from callback.store import DURABLE, Change, Errand, Note, Transaction
 from callback.transacting import Done, Result, Transacting, logger, past, save, woken
 from callback.transitions import step
 
@@ -208,21 +208,41 @@ class Work(Transacting):
             lambda transaction: transaction.keep_greeting(transaction.of_dial(dial_id), dial_id, fingerprint, now)
         )
 
-    def errands(self, now: datetime, *, limit: int = 100, queues: Collection[str] | None = None) -> list[Errand]:
+    def errands(
+        self,
+        now: datetime,
+        *,
+        limit: int = 100,
+        types: Collection[str] = DURABLE,
+        queues: Collection[str] | None = None,
+        again_s: float = ERRAND_AGAIN_S,
+    ) -> list[Errand]:
         """Take commands of the outbox to do. One that is not `done` comes again, so each is done at least once.
+
+        What is to be told of one callback comes in its order: the next when the one before it is done.
 
         Parameters
         ----------
         now : datetime
         limit : int
+        types : collection of str
+            Only these: who hangs up need not be who sends notices.
         queues : collection of str or None
             Of these queues only: another queue's calls may be another telephone system's, which alone can tell of
             them. None takes all.
+        again_s : float, s
+            What was taken and not done by then goes to another worker.
         """
-        again_after = timedelta(seconds=ERRAND_AGAIN_S)
+        again_after = timedelta(seconds=again_s)
         return self._transact(
-            lambda transaction: transaction.take(now, limit=limit, again_after=again_after, queues=queues)
+            lambda transaction: transaction.take(
+                now, limit=limit, again_after=again_after, types=types, queues=queues
+            )
         )
+
+    def later(self, errand: Errand, *, at: datetime) -> None:
+        """Let a command that was taken, and could not be done, come again at this time."""
+        self._transact(lambda transaction: transaction.later(errand, at))
 
     def done(self, errand: Errand, *, now: datetime) -> None:
         """Say that a command of the outbox was done."""

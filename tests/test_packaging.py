@@ -52,6 +52,9 @@ def test_the_wheel_holds_every_module_of_the_tree(wheel):
 def test_the_wheel_holds_the_pages_and_their_style(wheel):
     names = set(wheel.namelist())
     assert {"amd/report/report.html.j2", "amd/report/report.css", "amd/labeling/page.html"} <= names
+    web = ROOT / "callback" / "web"
+    parts = [path for folder in ("static", "templates") for path in (web / folder).iterdir()]
+    assert {path.relative_to(ROOT).as_posix() for path in parts} <= names
 
 
 def test_the_wheel_holds_every_version_of_the_schema(wheel):
@@ -90,6 +93,7 @@ def test_the_base_install_is_small_and_every_extra_is_there():
         "adapters",
         "callback",
         "postgres",
+        "service",
         "simulation",
         "dev",
         "all",

@@ -1,4 +1,4 @@
-"""``python -m benchmarks callback ...``: walks, worlds, kills, races, speed, and the page of states."""
+"""``python -m benchmarks callback ...``: walks, worlds, kills, races, speed, page, and the page of states."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.callback import kills, pages, races, runners, speed, walks, world
+from benchmarks.callback import kills, pages, races, runners, speed, walks, watching, world
 from benchmarks.callback.postgres import Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -27,6 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         ("runners", _runners, "whole runners, killed by SIGKILL beside a telephone world that goes on"),
         ("races", _races, "processes that claim from one line at once"),
         ("speed", _speed, "a transition, and durable claims from long lines"),
+        ("page", _page, "what looking at a line costs"),
         ("docs", _docs, "write docs/callback-states.md"),
     ):
         part = parts.add_parser(name, help=words, description=words)
@@ -58,6 +59,9 @@ def _options(name: str, part: argparse.ArgumentParser) -> None:
         part.add_argument(option, type=kind, default=default, metavar="N", help=f"{words} (default {default})")
     if name in {"kills", "races", "runners"}:
         part.add_argument("--databases", nargs="+", choices=DATABASES, default=DATABASES, help="default: both")
+    if name == "page":
+        lengths = [50, 5_000, 50_000]
+        part.add_argument("--rows", nargs="+", type=int, default=lengths, metavar="N", help=f"default {lengths}")
     if name == "speed":
         part.add_argument(
             "--postgres-rows",
@@ -127,6 +131,10 @@ def _races(options: argparse.Namespace) -> None:
 
 def _speed(options: argparse.Namespace) -> None:
     speed.run(rows=options.rows, postgres_rows=options.postgres_rows, seconds=options.seconds, out=options.out)
+
+
+def _page(options: argparse.Namespace) -> None:
+    watching.run(options.rows, out=options.out)
 
 
 def _docs(_options: argparse.Namespace) -> None:

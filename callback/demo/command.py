@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import sys
 from contextlib import suppress
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,8 +15,6 @@ from rich.live import Live
 if TYPE_CHECKING:
     from callback.demo.screen import Picture
 
-SOUNDS: Final = "callback.demo.samples"
-"""`datasets/samples`, as it is installed."""
 DATABASE: Final = "callback-demo.db"
 STOPPED: Final = 130
 
@@ -104,16 +101,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _sounds(folder: Path | None) -> Any:
-    from callback.dialers.customers import read_sounds  # noqa: PLC0415
+    from callback.dialers.customers import read_sounds, shipped_sounds  # noqa: PLC0415
 
-    if folder is not None:
-        return read_sounds(folder)
-    try:
-        installed = files(SOUNDS)
-    except ModuleNotFoundError:  # a checkout
-        return read_sounds(Path(__file__).parents[2] / "datasets" / "samples")
-    with as_file(installed) as there:
-        return read_sounds(there)
+    return shipped_sounds() if folder is None else read_sounds(folder)
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from callback.errors import CallbackError
 from callback.states import Outcome
 
 RATE_HZ: Final = 8000
+SAMPLES: Final = "callback.demo.samples"
+"""`datasets/samples`, as it is installed."""
 Sound = NDArray[np.int16]
 """Audio of shape (n,), 8 kHz, mono."""
 
@@ -197,3 +200,13 @@ def read_sounds(folder: Path) -> Sounds:
     if not found["human"] or not found["machine"]:
         raise ScriptError(f"folder {folder.name!r} has no human-*.wav and machine-*.wav: another folder?")
     return Sounds(person=found["human"], machine=found["machine"], fax=found["fax"])
+
+
+def shipped_sounds() -> Sounds:
+    """Read the samples that this package comes with (`datasets/samples`)."""
+    try:
+        installed = files(SAMPLES)
+    except ModuleNotFoundError:  # a checkout
+        return read_sounds(Path(__file__).parents[2] / "datasets" / "samples")
+    with as_file(installed) as there:
+        return read_sounds(there)

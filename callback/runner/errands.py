@@ -11,7 +11,7 @@ from callback.reports import CallIsUp
 from callback.runner.calls import Calls
 from callback.runner.desk import Notifier
 from callback.runner.logs import warn
-from callback.store import Errand
+from callback.store import DURABLE, Errand
 from callback.transacting import Result
 
 AT_ONCE: Final = 20
@@ -23,13 +23,15 @@ class Errands:
     Parameters
     ----------
     calls : Calls
-    notify : Notifier
+    notify : Notifier or None
+        None leaves what is to be told in the outbox, for who sends it.
     """
 
-    def __init__(self, calls: Calls, notify: Notifier) -> None:
+    def __init__(self, calls: Calls, notify: Notifier | None) -> None:
         self._calls = calls
         self._desk = calls.desk
         self._notify = notify
+        self._types = tuple(kind for kind in DURABLE if notify or kind != Tell.type)
 
     async def run(self) -> int:
         """Take some and do them; return how many there were. One that fails comes again."""
@@ -38,6 +40,7 @@ class Errands:
             self._desk.clock.now(),
             limit=AT_ONCE,
             queues=tuple(self._desk.campaigns),
+            types=self._types,
         )
         for error in await asyncio.gather(*map(self._do, errands), return_exceptions=True):
             if isinstance(error, Exception):
@@ -50,7 +53,7 @@ class Errands:
             await self._desk.dialer.hang_up(command.dial_id)
         elif isinstance(command, LookUp) and command.dial_id is not None:
             await self._look_up(command.dial_id, key)
-        elif isinstance(command, Tell):
+        elif isinstance(command, Tell) and self._notify:
             callback = await self._desk.ask(self._desk.service.get, command.callback_id)
             await self._notify(callback, key)
         await self._desk.ask(self._desk.service.done, errand, now=self._desk.clock.now())

@@ -21,7 +21,6 @@ from callback.runner.logs import fail, warn
 from callback.runner.turns import Turns
 from callback.screening import warm_up
 from callback.service import CallbackService
-from callback.states import Callback
 
 T = TypeVar("T")
 TURN_S: Final = 1.0
@@ -31,10 +30,6 @@ BACKOFF_S: Final = (1.0, 60.0)
 CALLS_MAX: Final = 30
 """Calls of one process: a core judges some 35 at once."""
 GRACE_S: Final = 60.0
-
-
-async def _no_notice(callback: Callback, key: str) -> None:
-    """Nobody wants to know."""
 
 
 class Runner:
@@ -49,7 +44,7 @@ class Runner:
         One for each queue.
     clock : Clock, optional
     notify : Notifier, optional
-        Told where callbacks stand, by way of the outbox.
+        Told where callbacks stand, by way of the outbox. None leaves that to `callback serve` on the same store.
     meter : Meter, optional
         `callback.metrics.Metrics`, say.
     recognise : callable, optional
@@ -72,7 +67,7 @@ class Runner:
         campaigns: Iterable[Campaign],
         *,
         clock: Clock | None = None,
-        notify: Notifier = _no_notice,
+        notify: Notifier | None = None,
         meter: Meter | None = None,
         recognise: Recognise | None = None,
         calls_max: int = CALLS_MAX,

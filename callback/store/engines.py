@@ -42,6 +42,7 @@ _RACED: Final = (
     "callbacks_queue",
     "requests",
     "inbox",
+    "told",
 )
 """What a broken unique constraint names when two transactions did the same thing at once."""
 _DIALECTS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}

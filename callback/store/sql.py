@@ -17,14 +17,20 @@ from sqlalchemy.engine import Connection
 from callback.errors import StoreError
 from callback.store import migrations
 from callback.store.engines import READING, engine_of, translated
+from callback.store.overview import Overview
 from callback.store.reads import Reads
+from callback.store.telling import Telling, ToldBefore
 from callback.store.writes import Writes
 
 WAIT_MAX_S: Final = 5.0
 
 
-class Transaction(Writes):
+class Transaction(Writes, Telling):
     """One transaction: read, decide, and `save`."""
+
+
+class Reading(Reads, Overview, ToldBefore):
+    """One transaction that only reads."""
 
 
 class Store:
@@ -66,10 +72,10 @@ class Store:
             yield Transaction(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Reads]:
+    def reading(self) -> Iterator[Reading]:
         """Read a state that holds still, without keeping anyone from writing."""
         with self._connected(self._reading) as connection:
-            yield Reads(connection)
+            yield Reading(connection)
 
     def close(self) -> None:
         """Close all connections."""

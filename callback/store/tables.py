@@ -62,6 +62,9 @@ inbox: Final = _table("inbox", "source_id", "callback_id", "dial_id", "type", "r
 outbox: Final = _table(
     "outbox", "callback_id", "version", "place", "type", "dial_id", "due_at_us", "tries", "done_at_us"
 )
+told: Final = _table(
+    "told", "callback_id", "p10_s", "p50_s", "p90_s", "mean_s", "n_ahead", "agents", "handling_s", "grown"
+)
 suppressed: Final = _table("suppressed", "number", "since_us")
 greetings: Final = _table("greetings", "dial_id", "callback_id", "number", "kept_at_us", "fingerprint")
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
-from callback.commands import COMMANDS, Command, HangUp, LookUp
+from callback.commands import Command, HangUp, LookUp
 from callback.diagrams import START
 from callback.errors import StaleVersion
 from callback.events import Erased, Event
 from callback.log import encode, to_us
 from callback.states import Callback, State
 from callback.store.greetings import FORGET, GreetingWrites
+from callback.store.outbox import Outbox
 from callback.store.reads import Reads
 from callback.store.tables import (
     MOVING,
@@ -86,36 +87,6 @@ _NEXT_SEQ: Final = sa.text(
     "INSERT INTO queues (name, last_seq) VALUES (:queue, 1) "
     "ON CONFLICT (name) DO UPDATE SET last_seq = queues.last_seq + 1 RETURNING last_seq"
 )
-_TAKE: Final = (
-    sa.select(outbox)
-    .where(sa.text("done_at_us IS NULL"), outbox.c.due_at_us <= sa.bindparam("now_us"))
-    .order_by(outbox.c.due_at_us)
-    .limit(sa.bindparam("limit"))
-    .with_for_update(skip_locked=True)  # in whatever order: this is no line
-)
-_TAKE_OF: Final = _TAKE.where(
-    outbox.c.callback_id.in_(
-        sa.select(callbacks.c.id).where(callbacks.c.queue.in_(sa.bindparam("queues", expanding=True)))
-    )
-)
-_TAKEN: Final = (
-    sa.update(outbox)
-    .where(
-        outbox.c.callback_id == sa.bindparam("which"),
-        outbox.c.version == sa.bindparam("at_version"),
-        outbox.c.place == sa.bindparam("at_place"),
-    )
-    .values(due_at_us=sa.bindparam("again"), tries=outbox.c.tries + 1)
-)
-_DONE: Final = (
-    sa.update(outbox)
-    .where(
-        outbox.c.callback_id == sa.bindparam("which"),
-        outbox.c.version == sa.bindparam("at_version"),
-        outbox.c.place == sa.bindparam("at_place"),
-    )
-    .values(done_at_us=sa.bindparam("done"))
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +108,7 @@ class Change:
     note: Note | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """A command of the outbox; ``key`` says which when it is done."""
-
-    key: tuple[str, int, int]
-    command: Command
-    tries: int
-
-
-class Writes(GreetingWrites, Reads):
+class Writes(GreetingWrites, Reads, Outbox):
     """Writing within one transaction; what it reads stays as it is until the transaction ends."""
 
     locks: ClassVar[bool] = True
@@ -275,40 +237,10 @@ class Writes(GreetingWrites, Reads):
         row |= {"received_at_us": to_us(now), "result": result, "times": 1}
         self._connection.execute(_ADD_REPORT, row)
 
-    def take(
-        self, now: datetime, *, limit: int, again_after: timedelta, queues: Collection[str] | None = None
-    ) -> list[Errand]:
-        """Take commands to do, of some queues; those not `done` come again later, to whoever asks then."""
-        again = {"again": to_us(now + again_after)}
-        values: dict[str, Any] = {"now_us": to_us(now), "limit": limit}
-        if queues is not None:
-            values["queues"] = list(queues)
-        rows = self._connection.execute(_TAKE if queues is None else _TAKE_OF, values).mappings().all()
-        if rows:
-            self._connection.execute(_TAKEN, [{**_key(row), **again} for row in rows])
-        return [
-            Errand(
-                key=(row["callback_id"], row["version"], row["place"]),
-                command=COMMANDS[row["type"]](callback_id=row["callback_id"], dial_id=row["dial_id"]),
-                tries=row["tries"] + 1,
-            )
-            for row in rows
-        ]
-
-    def done(self, errand: Errand, now: datetime) -> None:
-        """Write down that a command was done."""
-        callback_id, version, place = errand.key
-        values = {"which": callback_id, "at_version": version, "at_place": place, "done": to_us(now)}
-        self._connection.execute(_DONE, values)
-
     def suppress(self, number: str, now: datetime) -> None:
         """Never call a number again."""
         if not self.is_suppressed(number):
             self._connection.execute(_ADD_SUPPRESSED, {"number": number, "since_us": to_us(now)})
-
-
-def _key(row: Any) -> dict[str, Any]:
-    return {"which": row["callback_id"], "at_version": row["version"], "at_place": row["place"]}
 
 
 def _begun(change: Change) -> dict[str, Any]:

@@ -16,6 +16,14 @@ from callback.states import Outcome
 
 STATES: Final[dict[str, type[Ringing] | type[Answered]]] = {"Ringing": Ringing, "Up": Answered}
 """What a channel's state means for the customer; the others mean nothing yet."""
+PROMPTS: Final[Mapping[Prompt, str]] = MappingProxyType(
+    {
+        Prompt.PRESS_ONE: "sound:callback/press-one",
+        Prompt.MESSAGE: "sound:callback/message",
+        Prompt.HOLD: "default",
+    }
+)
+"""Recordings to be put under Asterisk's sounds, and the class of music that every Asterisk has."""
 
 
 @dataclass(slots=True)
@@ -53,13 +61,7 @@ class AriCalls:
 
     endpoint: str
     caller_ids: Mapping[str, str] = field(default_factory=dict, repr=False)
-    prompts: Mapping[Prompt, str] = MappingProxyType(
-        {
-            Prompt.PRESS_ONE: "sound:callback/press-one",
-            Prompt.MESSAGE: "sound:callback/message",
-            Prompt.HOLD: "default",
-        }
-    )
+    prompts: Mapping[Prompt, str] = field(default_factory=lambda: PROMPTS)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

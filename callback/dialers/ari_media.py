@@ -2,8 +2,8 @@
 
 Three things are made in Asterisk for each call that is heard, all of our application: a snoop (``spy=in``: what
 comes from the customer, nothing of what is played to them), an external channel that Asterisk connects to us over
-TCP, and a mixing bridge with these two. The customer's own channel is in no bridge meanwhile: prompts and music are
-played to it, and it can be bridged with an agent without being taken out of anything.
+TCP, and a mixing bridge with these two. The customer's own channel is in no bridge meanwhile: prompts and music
+are played to it, and it can be bridged with an agent without being taken out of anything.
 """
 
 from __future__ import annotations

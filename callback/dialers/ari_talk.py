@@ -1,4 +1,4 @@
-"""Customer and agent in one bridge, and the end of it: who is left alone there is hung up, by any worker that sees it.
+"""Customer and agent in one bridge, and the end of it: any worker that sees one of them alone there hangs up.
 
 The bridge is named by the dial id, so that a worker that takes a call over finds it.
 """

@@ -1,0 +1,71 @@
+"""Asterisk's REST interface for the conformance suite: the dialer, and the fake it talks to."""
+
+from __future__ import annotations
+
+import itertools
+
+from dialer_rig import Mischief, Step
+from fake_ari import PASSWORD, USER, FakeAri
+from fake_ari_world import Channel
+
+from callback.dialers.ari import AriDialer
+from callback.dialers.ari_calls import AriCalls
+from callback.dialers.ari_link import AriAccess
+from callback.dialing import Prompt
+
+PROMPTS = {
+    Prompt.PRESS_ONE: "sound:callback/press-one",
+    Prompt.MESSAGE: "sound:callback/message",
+    Prompt.HOLD: "waiting",
+}
+PLAYED = {PROMPTS[Prompt.PRESS_ONE]: "press_one", PROMPTS[Prompt.MESSAGE]: "message", "moh:waiting": "hold"}
+
+
+class AriRig:
+    """`dialer_rig.Rig` for Asterisk."""
+
+    fakes = frozenset(Mischief)
+
+    def __init__(self) -> None:
+        self.fake = FakeAri()
+        self.workers = itertools.count(1)
+
+    async def start(self) -> None:
+        await self.fake.start()
+        self.dialer = self.another()
+
+    async def stop(self) -> None:
+        await self.fake.stop()
+        assert self.fake.faults == []
+
+    def another(self) -> AriDialer:
+        access = AriAccess(
+            url=self.fake.url,
+            app=f"callback-{next(self.workers)}",
+            user=USER,
+            password=PASSWORD,
+            back_off_max_s=0.2,
+        )
+        return AriDialer(access, AriCalls(endpoint="PJSIP/{number}@trunk", prompts=PROMPTS))
+
+    def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
+        self.fake.scripts[number].append((steps, mischief))
+
+    def leg(self, name: str) -> str:
+        """An agent who answered, in an application of the contact centre's."""
+        agent = Channel(name, f"PJSIP/{name}", "agents", number=name, state="Up", in_stasis=True)
+        self.fake.world.channels[name] = agent
+        return name
+
+    def placed(self, number: str) -> int:
+        return self.fake.placed[number]
+
+    def on(self, number: str) -> bool:
+        channel = self.fake.last.get(number)
+        return channel is not None and channel.id in self.fake.world.channels
+
+    def bridged(self, number: str) -> bool:
+        return number in self.fake.bridged
+
+    def played(self, number: str) -> tuple[str, ...]:
+        return tuple(PLAYED[medium] for medium in self.fake.played[number])

@@ -1,7 +1,7 @@
 """Asterisk's REST interface over real sockets: paths, parameters, codes and events as its documentation has them.
 
-What a request gets wrong (an unknown parameter, a missing one, a value that is not allowed) is refused, and kept in
-``faults``, which tests look at. A fake cannot show what Asterisk does beyond its documentation:
+What a request gets wrong (an unknown parameter, a missing one, a value that is not allowed) is refused, and kept
+in ``faults``, which tests look at. A fake cannot show what Asterisk does beyond its documentation:
 ``docs/systems/asterisk-callback.md`` lists it.
 """
 
@@ -45,6 +45,9 @@ class FakeAri(Requests):
         self.world = World(
             self.emit, self.sockets.__contains__, self.disconnect, speed=speed, tech_causes=tech_causes
         )
+
+    async def before_placing(self, name: str) -> None:
+        """What happens between a request and its call; tests put something here."""
 
     # Telling
 
@@ -143,7 +146,7 @@ class FakeAri(Requests):
             ("POST", "/applications/{app}/subscription", self.subscribe),
         ):
             application.router.add_route(method, f"/ari{path}", handler)
-        self.runner = web.AppRunner(application, shutdown_timeout=0.1)
+        self.runner = web.AppRunner(application, shutdown_timeout=0.1, access_log=None)
         await self.runner.setup()
         site = web.TCPSite(self.runner, "127.0.0.1", 0)
         await site.start()
@@ -202,6 +205,7 @@ class FakeAri(Requests):
         if name in self.world.channels:
             raise Problem(409, "Channel with given unique ID already exists")
         steps, mischief = self.scripts[number].popleft() if self.scripts[number] else ((Rings(),), None)
+        await self.before_placing(name)
         if mischief is Mischief.LOSE_REQUEST:
             request.transport.abort()
             return web.Response()

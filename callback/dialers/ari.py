@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from callback.causes import Q850, failure
 from callback.dialers.ari_calls import STATES, AriCalls, KnownCall, time_of, why_not_answered
-from callback.dialers.ari_link import AriAccess, AriLink, Event
+from callback.dialers.ari_link import CONFLICT, NOT_FOUND, AriAccess, AriLink, Event
 from callback.dialers.ari_marks import AriMarks, Mark
 from callback.dialers.ari_media import AriMedia, MediaAddress
 from callback.dialers.ari_prompts import AriPrompts
@@ -34,8 +34,6 @@ from callback.dialing import (
 )
 from callback.states import Outcome
 
-CONFLICT: Final = 409
-NOT_FOUND: Final = 404
 AGAIN_S: Final = 1.0
 """Before what a call's end asks for is asked again of an Asterisk that did not answer."""
 logger = logging.getLogger(__name__)
@@ -51,7 +49,7 @@ class AriDialer:
     media : MediaAddress or None
         None: loopback, any free port.
     now : callable
-        The clock for what Asterisk tells without a time.
+        For what Asterisk tells without a time.
     """
 
     name = "ari"
@@ -153,8 +151,7 @@ class AriDialer:
 
     async def hang_up(self, dial_id: str) -> None:
         """End the call."""
-        reply = await self._link.ask("DELETE", "channels", dial_id)
-        if reply.status == NOT_FOUND:
+        if (await self._link.ask("DELETE", "channels", dial_id)).status == NOT_FOUND:
             await self._marks.put_first(dial_id, Mark.GONE)
 
     async def look_up(self, dial_id: str) -> Up | Ended:
@@ -175,9 +172,7 @@ class AriDialer:
     # What Asterisk tells
 
     def _hear(self, event: Event) -> None:
-        hearer = self._hearers.get(event["type"])
-        if hearer is not None:
-            hearer(event)
+        self._hearers.get(event["type"], lambda _: None)(event)
 
     def _hear_state(self, event: Event) -> None:
         dial_id, call = self._known(event)
@@ -255,10 +250,10 @@ class AriDialer:
         source = {"eventSource": f"channel:{dial_id}"}
         await self._link.ask("POST", "applications", self._link.app, "subscription", query=source)
         reply = await self._link.ask("GET", "channels", dial_id)
-        if not reply.ok:
-            if reply.status != NOT_FOUND:
-                raise DialerDown(f"Asterisk answers {reply.status} when asked for a call")
+        if reply.status == NOT_FOUND:
             return False
+        if not reply.ok:
+            raise DialerDown(f"Asterisk answers {reply.status} when asked for a call")
         call = self._calls.setdefault(dial_id, KnownCall())
         self._tell_state(dial_id, call, reply.body["state"], self._now())
         call.talked |= await self._talks.find(dial_id)
@@ -285,9 +280,9 @@ class AriDialer:
         call = self._calls.get(dial_id)
         if call is None and await self._adopt(dial_id):
             call = self._calls[dial_id]
-        if call is None or call.ended is not None:
-            raise NoSuchCall(f"dial {dial_id}: the call is over, or was never placed")
-        return call
+        if call is not None and call.ended is None:
+            return call
+        raise NoSuchCall(f"dial {dial_id}: the call is over, or was never placed")
 
     def _see_to(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Do it beside all else, and again while Asterisk does not answer."""

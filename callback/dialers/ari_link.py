@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import random
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -33,6 +34,9 @@ CONNECTIONS: Final = 16
 BACK_OFF_S: Final = 0.1
 """The first wait before the link is tried again; doubled up to `AriAccess.back_off_max_s`, and drawn from its half
 on."""
+
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +110,6 @@ class AriLink:
         self._back = back
         self._session: aiohttp.ClientSession | None = None
         self._follower: asyncio.Task[None] | None = None
-        self._up = asyncio.Event()
         self._awaited: dict[tuple[str, str], set[asyncio.Future[Event]]] = {}
         self._replaced = False
 
@@ -117,8 +120,9 @@ class AriLink:
 
     async def start(self) -> None:
         """Reach Asterisk; raise `DialerDown` if it cannot be reached now."""
+        secret = f"{self.access.user}:{self.access.password}".encode()
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(self.access.user, self.access.password),
+            headers={"Authorization": f"Basic {b64encode(secret).decode()}"},
             connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=self.access.reply_max_s),
         )
@@ -128,7 +132,6 @@ class AriLink:
             await self.stop()
             raise DialerDown(f"Asterisk cannot be reached: {_why(error)}") from None
         self._follower = asyncio.create_task(self._follow(first))
-        await self._up.wait()
 
     async def stop(self) -> None:
         """Let go. A second time does nothing."""
@@ -139,7 +142,6 @@ class AriLink:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-        self._up.clear()
 
     async def ask(self, method: str, *path: str, query: Mapping[str, str] | None = None) -> Reply:
         """Ask what may be asked twice, and is when the reply was lost; raise `DialerDown` if it is lost again."""
@@ -206,19 +208,19 @@ class AriLink:
         socket: aiohttp.ClientWebSocketResponse | None = first
         wait_s = BACK_OFF_S
         while not self._replaced:
+            why = "closed"
             try:
                 socket = socket or await self._connect()
                 wait_s = BACK_OFF_S
                 await self._read(socket)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                logger.warning("ari: link lost: %s", _why(error))
-            self._up.clear()
+                why = _why(error)
+            logger.warning("ari: link lost: %s", why)
             socket = None
             await asyncio.sleep(random.uniform(wait_s / 2, wait_s))  # noqa: S311 -- spreads workers, no secret
             wait_s = min(2 * wait_s, self.access.back_off_max_s)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self._up.set()
         catching_up = asyncio.create_task(self._catch_up())
         try:
             async for message in socket:

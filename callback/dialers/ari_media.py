@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from callback.dialers.ari_link import AriLink, Reply
+from callback.dialers.ari_link import NOT_FOUND, AriLink, Reply
 from callback.dialing import DialerDown, Media, NoMedia, NoSuchCall
 
 OPEN_MAX_S: Final = 3.0
@@ -24,7 +24,6 @@ OPEN_MAX_S: Final = 3.0
 HELLO_BYTES: Final = 19
 """The first frame of AudioSocket: its kind (1), a length of 16, and the UUID."""
 READ_BYTES: Final = 4096
-NOT_FOUND: Final = 404
 
 logger = logging.getLogger(__name__)
 

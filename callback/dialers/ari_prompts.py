@@ -36,8 +36,9 @@ class AriPrompts:
                 path = ("channels", dial_id, "play", playback)
                 _check(dial_id, await self._link.ask("POST", *path, query={"media": medium}))
                 await self._await_end(playback, over)
-                if over.done():
-                    _check_event(dial_id, medium, over.result())
+                _check(dial_id, await self._link.ask("GET", "channels", dial_id))  # a hangup ends it, too
+                if over.done() and over.result().get("playback", {}).get("state") == "failed":
+                    logger.error("ari: dial %s: %s could not be played: is the file there?", dial_id, medium)
         except asyncio.CancelledError:
             await asyncio.shield(self._link.ask("DELETE", "playbacks", playback))
             raise
@@ -62,10 +63,3 @@ class AriPrompts:
 def _check(dial_id: str, reply: Reply) -> None:
     if not reply.ok:
         raise NoSuchCall(f"dial {dial_id}: Asterisk answers {reply.status}: the call is over, or not answered yet")
-
-
-def _check_event(dial_id: str, medium: str, event: Event) -> None:
-    if event["type"] == "ChannelDestroyed":
-        raise NoSuchCall(f"dial {dial_id}: the call ended while {medium} was played")
-    if event["playback"].get("state") == "failed":
-        logger.error("ari: dial %s: %s could not be played: is the file there?", dial_id, medium)

@@ -46,6 +46,9 @@ class FakeAri(Requests):
             self.emit, self.sockets.__contains__, self.disconnect, speed=speed, tech_causes=tech_causes
         )
 
+    def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
+        self.scripts[number].append((steps, mischief))
+
     async def before_placing(self, name: str) -> None:
         """What happens between a request and its call; tests put something here."""
 

@@ -49,7 +49,7 @@ class AriRig:
         return AriDialer(access, AriCalls(endpoint="PJSIP/{number}@trunk", prompts=PROMPTS))
 
     def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
-        self.fake.scripts[number].append((steps, mischief))
+        self.fake.will(number, *steps, mischief=mischief)
 
     def leg(self, name: str) -> str:
         """An agent who answered, in an application of the contact centre's."""

@@ -119,8 +119,8 @@ class AriDialer:
             raise DialRefused(f"dial {dial_id} was placed before, and is on")
         if not reply.ok:
             logger.error("ari: dial %s was not placed: Asterisk answers %s", dial_id, reply.status)
-            cause, at = f"ARI {reply.status}", self._now()
-            self._see_to(lambda: self._conclude(dial_id, Outcome.NETWORK, cause, at))
+            told = (dial_id, Outcome.NETWORK, f"ARI {reply.status}", self._now())
+            self._see_to(lambda: self._conclude(*told))
         else:
             await self._check_not_given_up(dial_id)
 
@@ -169,10 +169,9 @@ class AriDialer:
             return Up(answered=self._calls[dial_id].answered)
         return await self._end_lost(dial_id)
 
-    # What Asterisk tells
-
     def _hear(self, event: Event) -> None:
-        self._hearers.get(event["type"], lambda _: None)(event)
+        if hearer := self._hearers.get(event["type"]):
+            hearer(event)
 
     def _hear_state(self, event: Event) -> None:
         dial_id, call = self._known(event)
@@ -210,8 +209,6 @@ class AriDialer:
     def _known(self, event: Event) -> tuple[str, KnownCall | None]:
         dial_id = event["channel"]["id"]
         return dial_id, self._calls.get(dial_id)
-
-    # What follows from it
 
     def _tell_state(self, dial_id: str, call: KnownCall, state: str, at: datetime) -> None:
         call.saw(state)

@@ -31,7 +31,7 @@ CAUSES = {  # Q.850 as chan_pjsip makes it of the status, and the status
     Outcome.SUPPRESSED: (127, 608),
 }
 CLEARED = (16, 0)
-TIMED_OUT = (0, 0)
+TIMED_OUT = (19, 0)  # as Asterisk 22 does, whether it rang or not
 
 
 def noise(n_bytes: int, seed: int = 5) -> bytes:

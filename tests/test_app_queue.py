@@ -121,16 +121,18 @@ def test_handling_time_and_patience_are_learned():
         assert (first.handling_s, first.patience_s) == (240.0 + 15.0, None)
         centre.queue.talk_time_s = 180
         assert (await agents.staffing("sales")).handling_s == 180.0 + 15.0
-        for talk_s in (100, 200, 300):
+        for talk_s in (100, 200, 300) * 3:
             centre.ami.tell("AgentComplete", Queue="sales", HoldTime=40, TalkTime=talk_s, Reason="caller")
         for _ in range(9):
             centre.ami.tell("QueueCallerAbandon", Queue="sales", Position=1, OriginalPosition=2, HoldTime=60)
         centre.ami.tell("AgentComplete", Queue="sales", HoldTime="soon", TalkTime="long")  # is passed over
         centre.ami.tell("AgentComplete", Queue="support", HoldTime=1, TalkTime=1)
+        assert (await agents.staffing("sales")).handling_s == 180.0 + 15.0  # of nine
+        centre.ami.tell("AgentComplete", Queue="sales", HoldTime=40, TalkTime=200, Reason="agent")
         learned = await agents.staffing("sales")
         assert (learned.handling_s, learned.patience_s) == (200.0 + 15.0, None)
         centre.ami.tell("QueueCallerAbandon", Queue="sales", Position=1, OriginalPosition=2, HoldTime=60)
-        assert (await agents.staffing("sales")).patience_s == (3 * 40 + 10 * 60) / 10
+        assert (await agents.staffing("sales")).patience_s == (10 * 40 + 10 * 60) / 10
 
     run(scenario, wrapup_s=15.0)
 

@@ -18,8 +18,8 @@ TAKEN: Final = frozenset({2, 3, 6, 7, 8})
 """In use, busy, ringing, both, on hold. The rest, invalid (4) and unavailable (5), is nobody there."""
 KEPT: Final = 200
 """Calls that means are taken over: some hours of a queue, so that they follow the day."""
-LEFT_MIN: Final = 10
-"""Callers who hung up, below which their patience is not told: a mean of fewer is off by a third and more."""
+HEARD_MIN: Final = 10
+"""Calls, and callers who hung up, below which no mean of theirs is told: of fewer it is off by a third and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +92,13 @@ class Durations:
     waits: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def mean_handling_s(self) -> float | None:
-        """Return the mean talk, or None before the first was heard of."""
-        return statistics.fmean(self.handling_s) if self.handling_s else None
+        """Return the mean talk, or None before enough were heard of."""
+        return statistics.fmean(self.handling_s) if len(self.handling_s) >= HEARD_MIN else None
 
     def patience_s(self) -> float | None:
         """Return the mean patience of an exponential one: all waiting, over those whom it ended."""
         left = sum(hung_up for _, hung_up in self.waits)
-        return sum(wait_s for wait_s, _ in self.waits) / left if left >= LEFT_MIN else None
+        return sum(wait_s for wait_s, _ in self.waits) / left if left >= HEARD_MIN else None
 
 
 class Learned:

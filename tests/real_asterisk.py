@@ -1,0 +1,177 @@
+"""A real Asterisk for the ARI dialer and the app_queue adapter: what it needs, and a rig on it.
+
+``python tests/real_asterisk.py DIR`` writes configuration and sounds under the root DIR (``/`` for the machine's own
+Asterisk: it overwrites files of ``/etc/asterisk``). With that Asterisk running, ``CALLBACK_ASTERISK=127.0.0.1``
+makes ``test_ari_real.py`` run on it.
+
+No trunk is needed. A customer is a Local channel whose other half enters a Stasis application of the rig's, which
+rings, answers, speaks, presses keys and hangs up by ARI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+import uuid
+from collections import Counter, defaultdict, deque
+from pathlib import Path
+
+import numpy as np
+from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings, Step
+from fake_ami import SECRET
+from fake_ami import USER as AMI_USER
+from fake_ari import PASSWORD, USER
+from fake_ari_world import CAUSES, SAMPLES, audio_of
+from rig_ari import PLAYED, PROMPTS
+
+from callback.dialers.app_queue_ami import AmiAccess
+from callback.dialers.ari import AriDialer
+from callback.dialers.ari_calls import AriCalls
+from callback.dialers.ari_link import AriAccess, AriLink, Event
+
+HOST = os.environ.get("CALLBACK_ASTERISK", "")
+ARI_PORT, AMI_PORT = 18088, 15038
+SPEED = 10.0
+"""A fake second is a tenth of a real one: Asterisk's audio and clock cannot be sped up."""
+
+CONFIGURATION = {
+    "http.conf": f"[general]\nenabled=yes\nbindaddr=127.0.0.1\nbindport={ARI_PORT}\n",
+    "ari.conf": f"[general]\nenabled=yes\n[{USER}]\ntype=user\nread_only=no\npassword={PASSWORD}\n",
+    "manager.conf": f"[general]\nenabled=yes\nport={AMI_PORT}\nbindaddr=127.0.0.1\n"
+    f"[{AMI_USER}]\nsecret={SECRET}\nread=agent\nwrite=agent\n",
+    "musiconhold.conf": "[default]\nmode=files\ndirectory=/usr/share/asterisk/moh\n"
+    "[waiting]\nmode=files\ndirectory=/usr/share/asterisk/moh\n",
+    "queues.conf": "[general]\n[sales]\nstrategy=ringall\nmember => Local/1001@agents\n"
+    "[support]\nstrategy=ringall\nmember => Local/1001@agents\n[empty]\njoinempty=yes\n",
+    "extensions.conf": """[general]
+[far-end]
+exten => _[+0-9]!,1,Stasis(far-end,${EXTEN})
+[agents]
+exten => 1001,1,Ringing()
+ same => n,Wait(0.3)
+ same => n,Answer()
+ same => n,Wait(60)
+exten => 1002,1,Ringing()
+ same => n,Wait(60)
+[callers]
+exten => s,1,Answer()
+ same => n,Queue(empty)
+exten => hold,1,Answer()
+ same => n,Wait(60)
+""",
+}
+
+
+def write(root: Path) -> None:
+    """Write what this Asterisk needs."""
+    for name, text in CONFIGURATION.items():
+        path = root / "etc" / "asterisk" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    share = root / "usr" / "share" / "asterisk"
+    sounds = {f"sounds/en/callback/{sample.stem}": audio_of(sample.stem) for sample in SAMPLES.glob("*.wav")}
+    tone = (3000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)).astype("<i2").tobytes()
+    for name in ("sounds/en/callback/press-one", "sounds/en/callback/message", "moh/hold"):
+        sounds[name] = tone
+    for name, audio in sounds.items():
+        path = share / f"{name}.sln"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(audio)
+
+
+def access(app: str) -> AriAccess:
+    return AriAccess(url=f"http://{HOST}:{ARI_PORT}/ari", app=app, user=USER, password=PASSWORD)
+
+
+def manager() -> AmiAccess:
+    return AmiAccess(host=HOST, port=AMI_PORT, user=AMI_USER, secret=SECRET)
+
+
+class RealRig:
+    """`dialer_rig.Rig` on a real Asterisk. It does nothing wrong on purpose."""
+
+    fakes: frozenset[Mischief] = frozenset()
+
+    def __init__(self) -> None:
+        self.link = AriLink(access("far-end"), self.hear)
+        self.scripts: dict[str, deque[tuple[Step, ...]]] = defaultdict(deque)
+        self.calls: Counter[str] = Counter()
+        self.last: dict[str, str] = {}
+        self.alive: set[str] = set()
+        self.tasks: set[asyncio.Task] = set()
+        self.dialers: list[AriDialer] = []
+        self.numbers = itertools.count(1)
+        self.run = uuid.uuid4().hex[:6]
+
+    async def start(self) -> None:
+        await self.link.start()
+        self.dialer = self.another()
+
+    async def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        for channel in (await self.link.ask("GET", "channels")).body:
+            await self.link.ask("DELETE", "channels", channel["id"])
+        await self.link.stop()
+
+    def another(self) -> AriDialer:
+        calls = AriCalls(endpoint="Local/{number}@far-end", prompts=PROMPTS)
+        return AriDialer(access(f"callback-{self.run}-{next(self.numbers)}"), calls)
+
+    def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
+        assert mischief is None
+        self.scripts[number].append(steps)
+
+    async def leg(self, name: str) -> str:
+        """An agent who answered."""
+        body = {"endpoint": "Local/hold@callers", "app": "far-end", "timeout": 5}
+        with self.link.awaiting(("StasisStart", name)) as answered:
+            await self.link.ask_once("channels", name, body=body)
+            await answered
+        return name
+
+    def placed(self, number: str) -> int:
+        return self.calls[number]
+
+    def on(self, number: str) -> bool:
+        return self.last.get(number) in self.alive
+
+    def hear(self, event: Event) -> None:
+        channel = event.get("channel", {}).get("id", "")
+        if event["type"] == "StasisStart" and event["args"]:
+            number = event["args"][0]
+            self.calls[number] += 1
+            self.last[number] = channel
+            self.alive.add(channel)
+            steps = self.scripts[number].popleft() if self.scripts[number] else (Rings(),)
+            self.tasks.add(asyncio.create_task(self.follow(channel, steps)))
+        elif event["type"] == "StasisEnd":
+            self.alive.discard(channel)
+
+    async def follow(self, channel: str, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            await asyncio.sleep(step.after_s / SPEED)
+            match step:
+                case Rings():
+                    await self.link.ask("POST", "channels", channel, "ring")
+                case Fails():
+                    reason = {"reason_code": str(CAUSES[step.outcome][0])}
+                    await self.link.ask("DELETE", "channels", channel, query=reason)
+                case Answers():
+                    await self.link.ask("POST", "channels", channel, "answer")
+                    if step.sample:
+                        media = {"media": f"sound:callback/{step.sample}"}
+                        await self.link.ask("POST", "channels", channel, "play", uuid.uuid4().hex, query=media)
+                case Presses():
+                    await self.link.ask("POST", "channels", channel, "dtmf", query={"dtmf": step.key})
+                case HangsUp():
+                    await self.link.ask("DELETE", "channels", channel)
+
+
+__all__ = ["PLAYED", "RealRig"]
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

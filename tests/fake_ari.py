@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import re
+from collections.abc import Callable
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime, timedelta
 
@@ -27,21 +28,26 @@ AWAY_S = 8.0
 class FakeAri(Requests):
     """One Asterisk. ``will`` says what the next call of a number (or of an agent's interface) comes to."""
 
-    def __init__(self, *, speed: float = 40.0, tech_causes: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        speed: float = 40.0,
+        tech_causes: bool = True,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.sources: dict[str, set[str]] = defaultdict(set)
         self.scripts: dict[str, deque[tuple[tuple[Step, ...], Mischief | None]]] = defaultdict(deque)
         self.placed: Counter[str] = Counter()
         self.last: dict[str, Channel] = {}
-        self.played: dict[str, list[str]] = defaultdict(list)
-        self.bridged: set[str] = set()
         self.globals: dict[str, str] = {}
         self.faults: list[str] = []
         self.asked: list[str] = []
         self.down = False
         self.away_until_s = 0.0
         self.held: dict[str, list[tuple[set[str], dict]]] = defaultdict(list)
-        self.clock = datetime.now(UTC)
+        self.now = now
+        self.clock = now()
         self.world = World(
             self.emit, self.sockets.__contains__, self.disconnect, speed=speed, tech_causes=tech_causes
         )
@@ -60,7 +66,7 @@ class FakeAri(Requests):
         if kind in {"StasisStart", "ChannelCreated"}:
             self.sources[channel.app].add(f"channel:{channel.id}")
             apps.add(channel.app)
-        self.clock = max(datetime.now(UTC), self.clock + timedelta(milliseconds=1))
+        self.clock = max(self.now(), self.clock + timedelta(milliseconds=1))
         stamp = self.clock.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.clock.microsecond // 1000:03d}+0000"
         about = "peer" if kind == "Dial" else "channel"
         event = {"type": kind, "timestamp": stamp, "asterisk_id": "00:00:5e:00:53:01", **fields}

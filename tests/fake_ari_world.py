@@ -62,7 +62,9 @@ class Channel:
     mischief: Mischief | None = None
     variables: dict[str, str] = field(default_factory=dict)
     playing: dict[str, asyncio.Task] = field(default_factory=dict)
+    played: list[str] = field(default_factory=list)
     moh: bool = False
+    talked: bool = False
     audio: bytes = b""
     answered_s: float = 0.0
     socket: asyncio.StreamWriter | None = None
@@ -207,6 +209,7 @@ class World:
         self.leave(channel)
         channel.bridge = bridge
         bridge.channels.append(channel)
+        channel.talked |= bridge.id.endswith(".talk")
         self.emit("ChannelEnteredBridge", channel, bridge)
 
     def leave(self, channel: Channel) -> None:

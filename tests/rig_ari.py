@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 
+from callback_calls import NOON
 from dialer_rig import Mischief, Step
 from fake_ari import PASSWORD, USER, FakeAri
 from fake_ari_world import Channel
 
+from callback.clock import Clock
 from callback.dialers.ari import AriDialer
 from callback.dialers.ari_calls import AriCalls
 from callback.dialers.ari_link import AriAccess
@@ -25,9 +27,12 @@ class AriRig:
     """`dialer_rig.Rig` for Asterisk."""
 
     fakes = frozenset(Mischief)
+    speed = 25.0
 
-    def __init__(self) -> None:
-        self.fake = FakeAri()
+    def __init__(self, **fields) -> None:
+        self.clock = Clock(start=NOON, speed=self.speed)
+        self.fake = FakeAri(speed=self.speed, now=self.clock.now, **fields)
+        self.fake.stranger = self.stranger
         self.workers = itertools.count(1)
 
     async def start(self) -> None:
@@ -46,7 +51,8 @@ class AriRig:
             password=PASSWORD,
             back_off_max_s=0.2,
         )
-        return AriDialer(access, AriCalls(endpoint="PJSIP/{number}@trunk", prompts=PROMPTS))
+        calls = AriCalls(endpoint="PJSIP/{number}@trunk", prompts=PROMPTS)
+        return AriDialer(access, calls, now=self.clock.now)
 
     def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
         self.fake.will(number, *steps, mischief=mischief)
@@ -57,6 +63,10 @@ class AriRig:
         self.fake.world.channels[name] = agent
         return name
 
+    def stranger(self, name: str) -> Channel | None:
+        """The suite's agents are on the line as soon as they said yes: ``AGENT/DIAL``."""
+        return self.fake.world.channels[self.leg(name)] if "/" in name else None
+
     def placed(self, number: str) -> int:
         return self.fake.placed[number]
 
@@ -65,7 +75,7 @@ class AriRig:
         return channel is not None and channel.id in self.fake.world.channels
 
     def bridged(self, number: str) -> bool:
-        return number in self.fake.bridged
+        return number in self.fake.last and self.fake.last[number].talked
 
     def played(self, number: str) -> tuple[str, ...]:
-        return tuple(PLAYED[medium] for medium in self.fake.played[number])
+        return tuple(PLAYED[medium] for medium in self.fake.last[number].played) if number in self.fake.last else ()

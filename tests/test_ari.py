@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings
-from fake_ari import PASSWORD, USER, FakeAri
+from fake_ari import PASSWORD, USER
 from fake_ari_world import audio_of
 from rig_ari import AriRig
 from wire import audio_of as audio_in
@@ -81,8 +81,7 @@ def run(scenario, **fields) -> AriRig:
     """Run ``scenario(rig, dialer, told)`` on a fresh fake."""
 
     async def main() -> AriRig:
-        rig = AriRig()
-        rig.fake = FakeAri(**fields)
+        rig = AriRig(**fields)
         await rig.start()
         try:
             async with started(rig.dialer) as told:

@@ -11,8 +11,8 @@ import asyncio
 import base64
 import contextlib
 import re
-from collections.abc import Callable
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import WSMsgType, web
@@ -40,7 +40,6 @@ class FakeAri(Requests):
         self.scripts: dict[str, deque[tuple[tuple[Step, ...], Mischief | None]]] = defaultdict(deque)
         self.placed: Counter[str] = Counter()
         self.last: dict[str, Channel] = {}
-        self.globals: dict[str, str] = {}
         self.faults: list[str] = []
         self.asked: list[str] = []
         self.down = False
@@ -79,7 +78,7 @@ class FakeAri(Requests):
     def hand_over(self, channel: Channel, apps: set[str], event: dict) -> None:
         """Send it, or what mischief makes of it."""
         held = self.held[channel.id]
-        match channel.mischief:
+        match channel.mischief if channel.dialed else None:
             case Mischief.DUPLICATE:
                 self.send(apps, event)
                 self.send(apps, event)
@@ -136,9 +135,11 @@ class FakeAri(Requests):
             ("GET", "/events", self.events),
             ("GET", "/channels", self.list_channels),
             ("POST", "/channels/externalMedia", self.external_media),
+            ("POST", "/channels/create", self.create),
             ("GET", "/channels/{id}", self.get_channel),
             ("POST", "/channels/{id}", self.originate),
             ("DELETE", "/channels/{id}", self.hang_up),
+            ("POST", "/channels/{id}/dial", self.dial_made),
             ("POST", "/channels/{id}/play/{playback}", self.play),
             ("POST", "/channels/{id}/moh", self.moh),
             ("DELETE", "/channels/{id}/moh", self.moh),
@@ -203,40 +204,61 @@ class FakeAri(Requests):
         return socket
 
     async def originate(self, request: web.Request) -> web.Response:
+        """Make a channel and dial it at once; it enters its application when it is answered."""
         given = await self.parameters(request, "originate", "endpoint", "app")
-        if not isinstance(given.get("timeout", 30), int):
-            self.faults.append("timeout is no whole number")
+        channel = self.make(request, {**given, "channelId": request.match_info["id"]})
+        self.dial(channel, given.get("timeout", 30))
+        return web.json_response(channel.json())
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Make a channel, which enters its application at once."""
+        given = await self.parameters(request, "create", "endpoint", "app", "channelId")
+        await self.before_placing(given["channelId"])
+        channel = self.make(request, given)
+        self.world.begin(self._enter_soon(channel))
+        return web.json_response(channel.json())
+
+    def make(self, request: web.Request, given: dict) -> Channel:
+        if request.query:
+            self.faults.append("a call with what it asks for in the address")
         found = re.search(r"\+\d+", given["endpoint"])
         number = found[0] if found else given["endpoint"]
-        if request.query:
-            self.faults.append("an originate with what it asks for in the address")
-        name = request.match_info["id"]
-        if name in self.world.channels:
+        if given["channelId"] in self.world.channels:
             raise Problem(409, "Channel with given unique ID already exists")
         steps, mischief = self.scripts[number].popleft() if self.scripts[number] else ((Rings(),), None)
-        await self.before_placing(name)
         if mischief is Mischief.LOSE_REQUEST:
             request.transport.abort()
-            return web.Response()
+            raise Problem(500, "never seen")
         if mischief is Mischief.REJECT:
             raise Problem(500, "Allocation failed")
         channel = Channel(
-            name,
+            given["channelId"],
             f"PJSIP/trunk-{next(self.world.numbers):08x}",
             given["app"],
             args=[given["appArgs"]] if given.get("appArgs") else [],
             number=number,
-            caller=given.get("callerId", ""),
+            steps=steps,
             mischief=mischief,
             variables=given.get("variables", {}),
         )
-        self.placed[number] += 1
-        self.last[number] = channel
-        self.world.place(channel, given.get("timeout", 30), steps)
-        if mischief is Mischief.LOSE_REPLY:
+        self.world.channels[channel.id] = channel
+        return channel
+
+    async def dial_made(self, request: web.Request) -> web.Response:
+        given = await self.parameters(request, "dial")
+        channel = self.channel(request.match_info["id"], in_stasis=True)
+        if channel.dialed:
+            self.faults.append("a channel was dialled twice: Asterisk 22 dies of that")
+        self.dial(channel, int(given.get("timeout", 0)))
+        if channel.mischief is Mischief.LOSE_REPLY:
             request.transport.abort()
-            return web.Response()
-        return web.json_response(channel.json())
+        return web.Response(status=204)
+
+    def dial(self, channel: Channel, timeout_s: int) -> None:
+        channel.dialed = True
+        self.placed[channel.number] += 1
+        self.last[channel.number] = channel
+        self.world.dial(channel, timeout_s)
 
     async def hang_up(self, request: web.Request) -> web.Response:
         await self.parameters(request, "hangup")

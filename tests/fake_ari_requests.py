@@ -11,6 +11,8 @@ from fake_ari_world import Bridge, Channel, World, playback_json
 PARAMETERS = {
     "originate": "endpoint extension context priority label app appArgs callerId timeout channelId otherChannelId "
     "originator formats variables",
+    "create": "endpoint app appArgs channelId otherChannelId originator formats variables",
+    "dial": "caller timeout",
     "external": "channelId app variables external_host encapsulation transport connection_type format direction "
     "data transport_data",
     "snoop": "spy whisper app appArgs",
@@ -45,7 +47,6 @@ class Requests:
 
     world: World
     faults: list[str]
-    globals: dict[str, str]
     sources: dict[str, set[str]]
     sockets: dict[str, web.WebSocketResponse]
 
@@ -177,11 +178,11 @@ class Requests:
     async def variable(self, request: web.Request) -> web.Response:
         given = await self.parameters(request, "variable", "variable")
         if request.method == "GET":
-            return web.json_response({"value": self.globals.get(given["variable"], "")})
+            return web.json_response({"value": self.world.globals.get(given["variable"], "")})
         if "value" in given:
-            self.globals[given["variable"]] = given["value"]
+            self.world.globals[given["variable"]] = given["value"]
         else:
-            self.globals.pop(given["variable"], None)
+            self.world.globals.pop(given["variable"], None)
         return web.Response(status=204)
 
     async def subscribe(self, request: web.Request) -> web.Response:

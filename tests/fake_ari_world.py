@@ -54,7 +54,8 @@ class Channel:
     app: str
     args: list[str] = field(default_factory=list)
     number: str = ""
-    caller: str = ""
+    steps: tuple[Step, ...] = ()
+    dialed: bool = False
     state: str = "Down"
     in_stasis: bool = False
     bridge: Bridge | None = None
@@ -76,7 +77,7 @@ class Channel:
             "name": self.name,
             "state": self.state,
             "protocol_id": "",
-            "caller": {"name": "", "number": self.caller},
+            "caller": {"name": "", "number": ""},
             "connected": {"name": "", "number": self.number},
             "accountcode": "",
             "dialplan": {"context": "default", "exten": "s", "priority": 1, "app_name": "", "app_data": ""},
@@ -114,6 +115,7 @@ class World:
         self.disconnect = disconnect
         self.speed = speed
         self.tech_causes = tech_causes
+        self.globals: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
         self.bridges: dict[str, Bridge] = {}
         self.numbers = itertools.count(1)
@@ -130,11 +132,9 @@ class World:
             channel.tasks.append(task)
         return task
 
-    def place(self, channel: Channel, timeout_s: int, steps: tuple[Step, ...]) -> None:
-        self.channels[channel.id] = channel
-        self.emit("ChannelCreated", channel)
+    def dial(self, channel: Channel, timeout_s: int) -> None:
         self.emit("Dial", channel, dialstatus="")
-        self.begin(self.follow(channel, steps), channel)
+        self.begin(self.follow(channel, channel.steps), channel)
         if timeout_s > 0:
             self.begin(self.give_up(channel, timeout_s), channel)
 
@@ -174,7 +174,8 @@ class World:
         channel.answered_s = asyncio.get_running_loop().time()
         self.emit("ChannelStateChange", channel)
         self.emit("Dial", channel, dialstatus="ANSWER")
-        self.enter_stasis(channel)
+        if not channel.in_stasis:
+            self.enter_stasis(channel)
 
     def enter_stasis(self, channel: Channel) -> None:
         """As `stasis_app_exec` has it: an application without a websocket takes no channel."""
@@ -197,6 +198,7 @@ class World:
         self.leave(channel)
         if channel.in_stasis:
             self.emit("StasisEnd", channel)
+        self.handle_hangup(channel, cause[0])
         told = {"cause": cause[0], "cause_txt": "Unknown" if cause[0] == 0 else f"cause {cause[0]}"}
         if self.tech_causes and cause[1]:
             told["tech_cause"] = cause[1]
@@ -204,6 +206,11 @@ class World:
         for other in list(self.channels.values()):  # a snoop ends with the channel it snoops on
             if other.snooped is channel:
                 self.destroy(other, CLEARED)
+
+    def handle_hangup(self, channel: Channel, cause: int) -> None:
+        """Do what the dialplan of the documentation does."""
+        if channel.variables.get("CHANNEL(hangup_handler_push)") == "callback-over,s,1":
+            self.globals[f"CALLBACK_OVER_{channel.id}"] = f"{cause} {channel.state}"
 
     def enter(self, bridge: Bridge, channel: Channel) -> None:
         self.leave(channel)
@@ -259,6 +266,8 @@ class World:
                     sent = first = int((begun_s - heard.answered_s) / FRAME_S)
                 due = first + int((loop.time() - begun_s) * self.speed / FRAME_S)
                 for number in range(sent, due):
+                    if outside.socket.is_closing():
+                        break
                     outside.socket.write(frame(0x10, self.piece(heard, number)))
                 sent = due
                 await outside.socket.drain()

@@ -78,4 +78,6 @@ class AriRig:
         return number in self.fake.last and self.fake.last[number].talked
 
     def played(self, number: str) -> tuple[str, ...]:
-        return tuple(PLAYED[medium] for medium in self.fake.last[number].played) if number in self.fake.last else ()
+        return (
+            tuple(PLAYED[medium] for medium in self.fake.last[number].played) if number in self.fake.last else ()
+        )

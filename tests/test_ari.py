@@ -243,19 +243,63 @@ def test_the_link_breaks_and_comes_back_and_the_call_is_told_to_its_end():
     ("steps", "outcome"),
     [
         ((Rings(), Answers(after_s=2)), None),
-        ((Rings(after_s=2),), Outcome.NO_ANSWER),
-        ((), Outcome.NETWORK),
+        ((Rings(after_s=2),), Outcome.BUSY),
+        ((), Outcome.BUSY),
     ],
 )
-def test_what_ended_while_the_link_was_lost_is_found_without_a_cause(steps, outcome):
+@pytest.mark.parametrize("handled", [True, False])
+def test_what_ended_while_the_link_was_lost_is_found(steps, outcome, handled):
     async def scenario(rig, dialer, told):
         rig.will(NUMBER, *steps)
         await dialer.originate(placing())
         await until(lambda: len(told) == len(steps))
+        channel = rig.fake.last[NUMBER]
+        if not handled:  # a dialplan without the hangup handler
+            channel.variables.clear()
         rig.fake.disconnect()
-        rig.fake.world.destroy(rig.fake.last[NUMBER], (16, 0))
+        rig.fake.world.destroy(channel, (17, 0))
         ended = await told.first(Ended)
-        assert (ended.failed, ended.cause) == (outcome, "not known to Asterisk")
+        rang = Outcome.NO_ANSWER if steps else Outcome.NETWORK
+        assert ended.failed is (outcome if handled or outcome is None else rang)
+        assert ended.cause == ("Q.850 17" if handled else "not known to Asterisk")
+        await until(lambda: rig.fake.world.globals == {"CALLBACK_dial-1": "over"})
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("reached", ["never", "no reply"])
+def test_a_call_that_was_made_and_may_not_be_dialled_is_in_doubt(reached):
+    async def scenario(rig, dialer, told):
+        async def lose(method, *path, **more):
+            if path[-1] == "dial":
+                raise DialInDoubt("lost") if reached == "no reply" else DialerDown("away")
+            return await ask_once(method, *path, **more)
+
+        ask_once, dialer._link.ask_once = dialer._link.ask_once, lose
+        with pytest.raises(DialInDoubt):
+            await dialer.originate(placing())
+        if reached == "no reply":
+            assert await dialer.look_up("dial-1") == Up(answered=False)
+            await dialer.hang_up("dial-1")
+        assert (await told.first(Ended)).failed is Outcome.NETWORK
+        assert rig.placed(NUMBER) == 0
+
+    run(scenario)
+
+
+def test_a_call_outlives_its_worker_before_it_is_answered():
+    async def scenario(rig, dialer, told):
+        rig.will(NUMBER, Rings(), Answers(after_s=20))
+        await dialer.originate(placing())
+        await told.first(Ringing)
+        await dialer.stop()
+        other = rig.another()
+        async with started(other) as told_other:
+            assert await other.look_up("dial-1") == Up(answered=False)
+            await told_other.first(Answered)
+            assert rig.on(NUMBER)
+            await other.hang_up("dial-1")
+            assert (await told_other.first(Ended)).failed is None
 
     run(scenario)
 
@@ -325,9 +369,9 @@ def test_who_is_placing_and_who_gives_up_the_same_id_agree():
             rig.fake.before_placing = give_up
             with pytest.raises(DialRefused):
                 await dialer.originate(placing())
-        assert not rig.on(NUMBER)
-        assert rig.placed(NUMBER) == 1
-        assert told.of(Answered) == []
+        assert rig.fake.world.channels == {}
+        assert rig.placed(NUMBER) == 0
+        assert told.of(Ringing) == []
 
     run(scenario)
 
@@ -483,7 +527,7 @@ def test_marks_do_not_pile_up():
         await marks.put("dial-2", Mark.OVER)
         assert await marks.forget_old() == ["dial-1"]
         assert (await marks.get("dial-1"), await marks.get("dial-2")) == (None, Mark.OVER)
-        assert rig.fake.globals == {"CALLBACK_dial-2": "over"}
+        assert rig.fake.world.globals == {"CALLBACK_dial-2": "over"}
 
     run(scenario)
 

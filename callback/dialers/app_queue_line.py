@@ -19,7 +19,7 @@ TAKEN: Final = frozenset({2, 3, 6, 7, 8})
 KEPT: Final = 200
 """Calls that means are taken over: some hours of a queue, so that they follow the day."""
 HEARD_MIN: Final = 10
-"""Calls, and callers who hung up, below which no mean of theirs is told: of fewer it is off by a third and more."""
+"""Calls, and callers who hung up, below which no mean of theirs is told: it would be off by a third and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

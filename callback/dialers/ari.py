@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from callback.causes import Q850, failure
 from callback.dialers.ari_calls import STATES, AriCalls, KnownCall, time_of, why_not_answered
-from callback.dialers.ari_link import CONFLICT, NOT_FOUND, AriAccess, AriLink, Event
+from callback.dialers.ari_link import NOT_FOUND, AriAccess, AriLink, Event
 from callback.dialers.ari_marks import AriMarks, Mark
 from callback.dialers.ari_media import AriMedia, MediaAddress
+from callback.dialers.ari_placing import AriPlacing
 from callback.dialers.ari_prompts import AriPrompts
 from callback.dialers.ari_talk import AriTalks, customer_of
 from callback.dialing import (
@@ -64,6 +65,7 @@ class AriDialer:
     ) -> None:
         self._link = AriLink(access, self._hear, self._catch_up)
         self._marks = AriMarks(self._link)
+        self._placing = AriPlacing(self._link, self._marks, calls)
         self._media = AriMedia(self._link, media or MediaAddress())
         self._prompts = AriPrompts(self._link)
         self._talks = AriTalks(self._link)
@@ -102,27 +104,24 @@ class AriDialer:
         await self._media.stop()
 
     async def originate(self, placing: Placing) -> None:
-        """Place a call, once."""
+        """Place a call, once: make its channel, which is ours from then on, and dial it."""
         dial_id = placing.dial_id
         for old in await self._marks.forget_old():
             self._calls.pop(old, None)
-        if dial_id in self._calls or await self._marks.get(dial_id):
+        if dial_id in self._calls:
             raise DialRefused(f"dial {dial_id} was placed before, or given up")
         self._calls[dial_id] = KnownCall()
         try:
-            reply = await self._link.ask_once("channels", dial_id, body=self._how.body(placing, self._link.app))
-        except DialerDown:
+            refused = await self._placing.make(placing)
+        except (DialerDown, DialRefused):
             del self._calls[dial_id]
             raise
-        if reply.status == CONFLICT:
-            del self._calls[dial_id]
-            raise DialRefused(f"dial {dial_id} was placed before, and is on")
-        if not reply.ok:
-            logger.error("ari: dial %s was not placed: Asterisk answers %s", dial_id, reply.status)
-            told = (dial_id, Outcome.NETWORK, f"ARI {reply.status}", self._now())
+        if refused:
+            told = (dial_id, Outcome.NETWORK, f"ARI {refused}", self._now())
             self._see_to(lambda: self._conclude(*told))
-        else:
-            await self._check_not_given_up(dial_id)
+        elif not await self._placing.dial(dial_id, placing.ring_max_s):
+            self._see_to(lambda: self.hang_up(dial_id))
+            raise DialInDoubt(f"dial {dial_id} was made, and Asterisk could not be reached to dial it")
 
     async def media(self, dial_id: str) -> Media:
         """Hear who answered, from when the audio is laid out: some milliseconds after this is called."""
@@ -235,12 +234,16 @@ class AriDialer:
         )
         self._see_to(lambda: self._media.close(dial_id))
         self._see_to(lambda: self._talks.end(dial_id))
+        self._see_to(lambda: self._marks.forget_cause(dial_id))
         return call.ended
 
     async def _end_lost(self, dial_id: str) -> Ended:
-        """End a call that ended while nobody listened: why, Asterisk does not keep."""
-        rang = self._calls.setdefault(dial_id, KnownCall()).rang
-        return await self._end(dial_id, failure(0, Q850, rang=rang), "not known to Asterisk", self._now())
+        """End a call that ended while nobody listened: by what the hangup handler kept, or without a cause."""
+        call = self._calls.setdefault(dial_id, KnownCall())
+        code, state = await self._marks.cause(dial_id)
+        call.saw(state)
+        cause = f"Q.850 {code}" if state else "not known to Asterisk"
+        return await self._end(dial_id, failure(code, Q850, rang=call.rang), cause, self._now())
 
     async def _adopt(self, dial_id: str) -> bool:
         """Be told of a call from now on, and tell how it stands; False if Asterisk knows none."""
@@ -261,17 +264,6 @@ class AriDialer:
         for dial_id, call in tuple(self._calls.items()):
             if call.ended is None and not await self._adopt(dial_id):
                 self._tell(await self._end_lost(dial_id))
-
-    async def _check_not_given_up(self, dial_id: str) -> None:
-        try:
-            mark = await self._marks.get(dial_id)
-        except DialerDown as error:
-            raise DialInDoubt(
-                f"dial {dial_id} was placed, and may have been given up meanwhile: {error}"
-            ) from None
-        if mark is Mark.GONE:
-            await self.hang_up(dial_id)
-            raise DialRefused(f"dial {dial_id} was given up while it was placed")
 
     async def _check_on(self, dial_id: str) -> KnownCall:
         call = self._calls.get(dial_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,12 +56,16 @@ class AriCalls:
         Media of Asterisk's, ``"sound:callback/press-one"``; for `Prompt.HOLD` a class of music on hold.
     variables : mapping of str to str
         Set on every channel.
+    hangup_handler : str
+        Place in the dialplan that keeps why a call ended, for who was not listening (the documentation has its
+        lines); empty: none, and such an end has no cause.
     """
 
     endpoint: str
     caller_ids: Mapping[str, str] = field(default_factory=dict, repr=False)
     prompts: Mapping[Prompt, str] = field(default_factory=lambda: PROMPTS)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hangup_handler: str = "callback-over,s,1"
 
     def __post_init__(self) -> None:
         if "{number}" not in self.endpoint:
@@ -74,16 +77,16 @@ class AriCalls:
 
     def body(self, placing: Placing, app: str) -> dict[str, Any]:
         """Return what Asterisk is asked; all of it in the body, for addresses are logged."""
-        body = {
+        caller_id = self.caller_ids.get(placing.queue)
+        shown = {"CALLERID(all)": caller_id, "CONNECTEDLINE(all,i)": caller_id} if caller_id else {}
+        handler = {"CHANNEL(hangup_handler_push)": self.hangup_handler} if self.hangup_handler else {}
+        return {
             "endpoint": self.endpoint.replace("{number}", placing.number),
             "app": app,
             "appArgs": placing.dial_id,
-            "timeout": math.ceil(placing.ring_max_s),
-            "variables": dict(self.variables),
+            "channelId": placing.dial_id,
+            "variables": {**shown, **handler, **self.variables},
         }
-        if caller_id := self.caller_ids.get(placing.queue):
-            body["callerId"] = caller_id
-        return body
 
 
 def time_of(event: Event) -> datetime:

@@ -112,6 +112,8 @@ class AriLink:
         self._follower: asyncio.Task[None] | None = None
         self._awaited: dict[tuple[str, str], set[asyncio.Future[Event]]] = {}
         self._replaced = False
+        self.is_up = False
+        """Whether what happens is told; Asterisk gives no channel to an application that does not listen."""
 
     @property
     def app(self) -> str:
@@ -131,6 +133,7 @@ class AriLink:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.stop()
             raise DialerDown(f"Asterisk cannot be reached: {_why(error)}") from None
+        self.is_up = True
         self._follower = asyncio.create_task(self._follow(first))
 
     async def stop(self) -> None:
@@ -153,9 +156,11 @@ class AriLink:
             except DialInDoubt as error:
                 raise DialerDown(str(error)) from None
 
-    async def ask_once(self, *path: str, body: Mapping[str, Any]) -> Reply:
+    async def ask_once(
+        self, *path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Reply:
         """Ask for what may be done only once; `DialerDown`: it was not, `DialInDoubt`: it may have been."""
-        return await self._request("POST", path, None, body)
+        return await self._request("POST", path, query, body)
 
     @contextlib.contextmanager
     def awaiting(self, *events: tuple[str, str]) -> Iterator[asyncio.Future[Event]]:
@@ -221,12 +226,14 @@ class AriLink:
             wait_s = min(2 * wait_s, self.access.back_off_max_s)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.is_up = True
         catching_up = asyncio.create_task(self._catch_up())
         try:
             async for message in socket:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     self._take_text(message.data)
         finally:
+            self.is_up = False
             catching_up.cancel()
             await asyncio.wait([catching_up])
             await socket.close()

@@ -20,6 +20,8 @@ REMEMBERED_S: Final = 3600.0
 """Longer than any lease on a callback and any request on its way; Asterisk looks through its globals one by one,
 so they must not pile up."""
 PREFIX: Final = "CALLBACK_"
+CAUSE_PREFIX: Final = "CALLBACK_OVER_"
+"""What the hangup handler in the dialplan writes (`callback.dialers.ari_calls.AriCalls.hangup_handler`)."""
 
 
 class Mark(StrEnum):
@@ -40,8 +42,7 @@ class AriMarks:
 
     async def get(self, dial_id: str) -> Mark | None:
         """Return the mark, or None; raise `DialerDown` if it cannot be read."""
-        reply = await self._link.ask("GET", "asterisk", "variable", query={"variable": PREFIX + dial_id})
-        value = reply.body.get("value", "") if reply.ok and reply.body else ""
+        value = await self._read(PREFIX + dial_id)
         return Mark(value) if value in set(Mark) else None
 
     async def put(self, dial_id: str, mark: Mark) -> None:
@@ -60,6 +61,20 @@ class AriMarks:
         if there is None:
             await self.put(dial_id, mark)
         return there or mark
+
+    async def cause(self, dial_id: str) -> tuple[int, str]:
+        """Return why a call ended, Q.850, and its channel's last state; 0 and nothing if no handler wrote it."""
+        code, _, state = (await self._read(CAUSE_PREFIX + dial_id)).partition(" ")
+        return (int(code) if code.isdecimal() else 0), state
+
+    async def forget_cause(self, dial_id: str) -> None:
+        """Remove what the hangup handler wrote."""
+        await self._link.ask("POST", "asterisk", "variable", query={"variable": CAUSE_PREFIX + dial_id})
+
+    async def _read(self, name: str) -> str:
+        reply = await self._link.ask("GET", "asterisk", "variable", query={"variable": name})
+        value: str = reply.body.get("value", "") if reply.ok and reply.body else ""
+        return value
 
     async def forget_old(self) -> list[str]:
         """Remove marks of ours that nobody asks for any more; return their dial ids."""

@@ -1,7 +1,7 @@
 """A real Asterisk for the ARI dialer and the app_queue adapter: what it needs, and a rig on it.
 
-``python tests/real_asterisk.py DIR`` writes configuration and sounds under the root DIR (``/`` for the machine's own
-Asterisk: it overwrites files of ``/etc/asterisk``). With that Asterisk running, ``CALLBACK_ASTERISK=127.0.0.1``
+``python tests/real_asterisk.py DIR`` writes configuration and sounds under the root DIR (``/`` for the machine's
+own Asterisk: it overwrites files of ``/etc/asterisk``). With that Asterisk running, ``CALLBACK_ASTERISK=127.0.0.1``
 makes ``test_ari_real.py`` run on it.
 
 No trunk is needed. A customer is a Local channel whose other half enters a Stasis application of the rig's, which

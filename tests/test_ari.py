@@ -108,7 +108,7 @@ def test_a_call_is_told_heard_prompted_and_bridged():
         assert not rig.fake.last[NUMBER].moh
         assert rig.bridged(NUMBER)
         assert [message async for message in media.messages][-1:] != [b""]  # it ends with the bridge
-        assert await dialer.look_up("dial-1") == Up(answered=True)
+        assert await dialer.look_up("dial-1") == Up(answered=True, bridged=True)
         await dialer.hang_up("dial-1")
         ended = await told.first(Ended)
         assert (ended.failed, ended.talked, ended.cause) == (None, True, "Q.850 16")
@@ -279,7 +279,7 @@ def test_a_call_that_was_made_and_may_not_be_dialled_is_in_doubt(reached):
         with pytest.raises(DialInDoubt):
             await dialer.originate(placing())
         if reached == "no reply":
-            assert await dialer.look_up("dial-1") == Up(answered=False)
+            assert await dialer.look_up("dial-1") == Up(answered=False, bridged=False)
             await dialer.hang_up("dial-1")
         assert (await told.first(Ended)).failed is Outcome.NETWORK
         assert rig.placed(NUMBER) == 0
@@ -295,7 +295,7 @@ def test_a_call_outlives_its_worker_before_it_is_answered():
         await dialer.stop()
         other = rig.another()
         async with started(other) as told_other:
-            assert await other.look_up("dial-1") == Up(answered=False)
+            assert await other.look_up("dial-1") == Up(answered=False, bridged=False)
             await told_other.first(Answered)
             assert rig.on(NUMBER)
             await other.hang_up("dial-1")
@@ -311,7 +311,7 @@ def test_another_worker_takes_a_call_over():
         await told.first(Answered)
         other = rig.another()
         async with started(other) as told_other:
-            assert await other.look_up("dial-1") == Up(answered=True)
+            assert await other.look_up("dial-1") == Up(answered=True, bridged=False)
             await other.bridge("dial-1", rig.leg("agent-7"))
             rig.fake.world.destroy(rig.fake.world.channels["agent-7"], (16, 0))  # the agent hangs up
             for one in (told, told_other):

@@ -162,11 +162,15 @@ class AriDialer:
         if call is not None and call.ended is not None:
             return call.ended
         if await self._adopt(dial_id):
-            return Up(answered=self._calls[dial_id].answered)
+            return self._up(dial_id)
         await self._marks.put_first(dial_id, Mark.GONE)
         if await self._adopt(dial_id):
-            return Up(answered=self._calls[dial_id].answered)
+            return self._up(dial_id)
         return await self._end_lost(dial_id)
+
+    def _up(self, dial_id: str) -> Up:
+        call = self._calls[dial_id]
+        return Up(answered=call.answered, bridged=call.talked)
 
     def _hear(self, event: Event) -> None:
         if hearer := self._hearers.get(event["type"]):

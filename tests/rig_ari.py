@@ -27,7 +27,7 @@ class AriRig:
     """`dialer_rig.Rig` for Asterisk."""
 
     fakes = frozenset(Mischief)
-    speed = 25.0
+    speed = 10.0
 
     def __init__(self, **fields) -> None:
         self.clock = Clock(start=NOON, speed=self.speed)

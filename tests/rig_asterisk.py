@@ -1,8 +1,8 @@
 """A real Asterisk for the ARI dialer and the app_queue adapter: what it needs, and a rig on it.
 
 ``python tests/rig_asterisk.py DIR`` writes configuration and sounds under the root DIR (``/`` for the machine's
-own Asterisk: it overwrites files of ``/etc/asterisk``). With that Asterisk running, ``CALLBACK_ASTERISK=127.0.0.1``
-makes ``test_ari_real.py`` run on it, and the conformance suite, in real time.
+own Asterisk: it overwrites files of ``/etc/asterisk``). With that Asterisk running,
+``CALLBACK_ASTERISK=127.0.0.1`` makes ``test_ari_real.py`` run on it, and the conformance suite, in real time.
 
 No trunk is needed. A customer is a Local channel whose other half enters a Stasis application of the rig's, which
 rings, answers, speaks, presses keys and hangs up by ARI.

@@ -411,6 +411,23 @@ def test_the_audio_is_the_customers_byte_for_byte():
     run(scenario)
 
 
+def test_the_audio_is_had_once_the_link_is_back():
+    async def scenario(rig, dialer, told):
+        rig.will(NUMBER, Answers(sample="human-01"))
+        await dialer.originate(placing())
+        await told.first(Answered)
+        hearing = asyncio.create_task(dialer.media("dial-1"))
+        await until(lambda: any("snoop" in asked for asked in rig.fake.asked))
+        rig.fake.disconnect()
+        media = await hearing
+        assert await anext(media.messages)
+        await media.messages.aclose()
+        assert list(rig.fake.world.channels) == ["dial-1"]
+        assert rig.fake.world.bridges == {}
+
+    run(scenario)
+
+
 def test_no_audio_is_said_and_leaves_nothing():
     async def scenario(rig, dialer, told):
         rig.will(NUMBER, Answers())

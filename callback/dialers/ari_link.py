@@ -112,7 +112,8 @@ class AriLink:
         self._follower: asyncio.Task[None] | None = None
         self._awaited: dict[tuple[str, str], set[asyncio.Future[Event]]] = {}
         self._replaced = False
-        self.is_up = False
+        self.up = asyncio.Event()
+        self.down = asyncio.Event()
         """Whether what happens is told; Asterisk gives no channel to an application that does not listen."""
 
     @property
@@ -133,7 +134,7 @@ class AriLink:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await self.stop()
             raise DialerDown(f"Asterisk cannot be reached: {_why(error)}") from None
-        self.is_up = True
+        self.up.set()
         self._follower = asyncio.create_task(self._follow(first))
 
     async def stop(self) -> None:
@@ -226,14 +227,16 @@ class AriLink:
             wait_s = min(2 * wait_s, self.access.back_off_max_s)
 
     async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.is_up = True
+        self.up.set()
+        self.down.clear()
         catching_up = asyncio.create_task(self._catch_up())
         try:
             async for message in socket:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     self._take_text(message.data)
         finally:
-            self.is_up = False
+            self.up.clear()
+            self.down.set()
             catching_up.cancel()
             await asyncio.wait([catching_up])
             await socket.close()

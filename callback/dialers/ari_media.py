@@ -14,13 +14,14 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from callback.dialers.ari_link import NOT_FOUND, AriLink, Reply
+from callback.dialers.ari_link import NOT_FOUND, AriLink, Event, Reply
 from callback.dialing import DialerDown, Media, NoMedia, NoSuchCall
 
 OPEN_MAX_S: Final = 3.0
 """What is not laid out by then is not waited for: the customer has said hello to nobody."""
+OPEN_TRIES: Final = 3
 HELLO_BYTES: Final = 19
 """The first frame of AudioSocket: its kind (1), a length of 16, and the UUID."""
 READ_BYTES: Final = 4096
@@ -90,7 +91,20 @@ class AriMedia:
             await server.wait_closed()
 
     async def open(self, dial_id: str) -> Media:
-        """Lay it out, and return what is heard; raise `NoSuchCall` or `NoMedia` if that cannot be."""
+        """Lay it out, and return what is heard; raise `NoSuchCall` or `NoMedia` if that cannot be.
+
+        While the link is lost nothing can be laid out: it is waited for, and then tried again.
+        """
+        for _ in range(OPEN_TRIES):
+            try:
+                async with asyncio.timeout(OPEN_MAX_S):
+                    await self._link.up.wait()
+                return await self._open_once(dial_id)
+            except (DialerDown, TimeoutError):
+                logger.warning("ari: dial %s cannot be heard: the link is lost", dial_id)
+        raise NoMedia(f"dial {dial_id}: no audio, for the link to Asterisk is lost")
+
+    async def _open_once(self, dial_id: str) -> Media:
         name = f"{dial_id}.{uuid.uuid4().hex[:8]}"
         layout = _Layout(snoop=f"{name}.snoop", outside=f"{name}.outside", bridge=f"{name}.hear")
         key = uuid.uuid4()
@@ -153,11 +167,23 @@ class AriMedia:
                 self._link.ask("POST", "bridges", layout.bridge, query=bridge),
             )
             _check(dial_id, *made)
-            await asyncio.gather(snooping, connected)
+            await self._both(snooping, connected)
         both = {"channel": f"{layout.snoop},{layout.outside}"}
         joined = await self._link.ask("POST", "bridges", layout.bridge, "addChannel", query=both)
         if not joined.ok:
             raise NoMedia(f"dial {dial_id}: Asterisk answers {joined.status} to its audio: did the call just end?")
+
+    async def _both(self, snooping: asyncio.Future[Event], connected: asyncio.Future[Event]) -> None:
+        """Wait until both channels are ours; raise `DialerDown` if the link is lost: that is then never told."""
+        lost: asyncio.Future[Any] = asyncio.ensure_future(self._link.down.wait())
+        try:
+            for channel in (snooping, connected):
+                first: list[asyncio.Future[Any]] = [channel, lost]
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+                if lost.done():
+                    raise DialerDown("the link to Asterisk is lost")
+        finally:
+            lost.cancel()
 
     async def _take_down(self, dial_id: str, layout: _Layout) -> None:
         layouts = self._layouts.get(dial_id, set())

@@ -41,7 +41,7 @@ class AriPlacing:
             It may have been made; it was not dialled.
         """
         dial_id = placing.dial_id
-        if not self._link.is_up:  # Asterisk gives no channel to an application that does not listen
+        if not self._link.up.is_set():  # Asterisk gives no channel to an application that does not listen
             raise DialerDown("what happens in Asterisk is not told just now")
         if await self._marks.get(dial_id):
             raise DialRefused(f"dial {dial_id} was placed before, or given up")

@@ -21,7 +21,7 @@ from fake_ari_requests import Problem, Requests
 from fake_ari_world import CLEARED, Bridge, Channel, World
 
 USER, PASSWORD = "worker", "correct-horse"
-AWAY_S = 8.0
+AWAY_S = 2.0
 """So long a broken websocket cannot come back, in fake seconds."""
 
 

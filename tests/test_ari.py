@@ -542,7 +542,7 @@ def test_marks_do_not_pile_up():
         assert await marks.put_first("dial-1", Mark.OVER) is Mark.TALKED
         now_s = REMEMBERED_S + 1
         await marks.put("dial-2", Mark.OVER)
-        assert await marks.forget_old() == ["dial-1"]
+        assert set(await marks.forget_old()) == {"dial-1"}
         assert (await marks.get("dial-1"), await marks.get("dial-2")) == (None, Mark.OVER)
         assert rig.fake.world.globals == {"CALLBACK_dial-2": "over"}
 

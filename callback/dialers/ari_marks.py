@@ -2,7 +2,7 @@
 
 A channel takes its variables with it, and Asterisk gives an id again once the channel is gone. A global variable
 is seen by every worker until Asterisk restarts: that a call was bridged with an agent, and that an id is not to be
-placed (again). Each is removed by the worker that wrote it, an hour later.
+placed (again). Each is removed by a worker that wrote or met it, four hours later.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Final
 from callback.dialers.ari_link import AriLink
 from callback.dialing import DialerDown
 
-REMEMBERED_S: Final = 3600.0
-"""Longer than any lease on a callback and any request on its way; Asterisk looks through its globals one by one,
-so they must not pile up."""
+REMEMBERED_S: Final = 4 * 3600.0
+"""Longer than any call (`callback.planning.Rules.call_max_s`) and any request on its way; Asterisk looks through
+its globals one by one, so they must not pile up."""
 PREFIX: Final = "CALLBACK_"
 CAUSE_PREFIX: Final = "CALLBACK_OVER_"
 """What the hangup handler in the dialplan writes (`callback.dialers.ari_calls.AriCalls.hangup_handler`)."""
@@ -38,7 +38,7 @@ class AriMarks:
     def __init__(self, link: AriLink, *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._link = link
         self._now_s = now_s
-        self._written: deque[tuple[float, str]] = deque()
+        self._met: deque[tuple[float, str]] = deque()
 
     async def get(self, dial_id: str) -> Mark | None:
         """Return the mark, or None; raise `DialerDown` if it cannot be read."""
@@ -53,14 +53,16 @@ class AriMarks:
             raise DialerDown(
                 f"Asterisk answers {reply.status} to a global variable: is our user read_only in ari.conf?"
             )
-        self._written.append((self._now_s(), dial_id))
+        self._met.append((self._now_s(), dial_id))
 
     async def put_first(self, dial_id: str, mark: Mark) -> Mark:
         """Write the mark unless there is one; return which there is."""
         there = await self.get(dial_id)
         if there is None:
             await self.put(dial_id, mark)
-        return there or mark
+            return mark
+        self._met.append((self._now_s(), dial_id))
+        return there
 
     async def cause(self, dial_id: str) -> tuple[int, str]:
         """Return why a call ended, Q.850, and its channel's last state; 0 and nothing if no handler wrote it."""
@@ -77,10 +79,10 @@ class AriMarks:
         return value
 
     async def forget_old(self) -> list[str]:
-        """Remove marks of ours that nobody asks for any more; return their dial ids."""
+        """Remove marks that nobody asks for any more; return their dial ids."""
         forgotten = []
-        while self._written and self._now_s() - self._written[0][0] > REMEMBERED_S:
-            dial_id = self._written.popleft()[1]
+        while self._met and self._now_s() - self._met[0][0] > REMEMBERED_S:
+            dial_id = self._met.popleft()[1]
             await self._link.ask("POST", "asterisk", "variable", query={"variable": PREFIX + dial_id})
             forgotten.append(dial_id)
         return forgotten

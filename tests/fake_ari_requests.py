@@ -115,7 +115,7 @@ class Requests:
         if given.get("spy", "none") == given.get("whisper", "none") == "none":
             raise Problem(400, "Direction must be specified for at least spy or whisper")
         channel = Channel(request.match_info["snoop"], f"Snoop/{snooped.id}-00000001", given["app"], state="Up")
-        channel.snooped = snooped
+        channel.snooped, channel.spy = snooped, given["spy"]
         self.world.channels[channel.id] = channel
         self.world.begin(self._enter_soon(channel))
         return web.json_response(channel.json())

@@ -21,7 +21,7 @@ from callback.states import Outcome
 SAMPLES = Path(__file__).parent.parent / "datasets" / "samples"
 FRAME_S = 0.02
 FRAME_BYTES = 320
-NOISE_S = 2.0
+TONE = (3000 * np.sin(2 * np.pi * np.arange(160) / 20)).astype("<i2").tobytes()
 CAUSES = {  # Q.850 as chan_pjsip makes it of the status, and the status
     Outcome.BUSY: (17, 486),
     Outcome.NO_ANSWER: (19, 480),
@@ -60,6 +60,7 @@ class Channel:
     in_stasis: bool = False
     bridge: Bridge | None = None
     snooped: Channel | None = None
+    spy: str = "none"
     mischief: Mischief | None = None
     variables: dict[str, str] = field(default_factory=dict)
     playing: dict[str, asyncio.Task] = field(default_factory=dict)
@@ -199,10 +200,8 @@ class World:
         if channel.in_stasis:
             self.emit("StasisEnd", channel)
         self.handle_hangup(channel, cause[0])
-        told = {"cause": cause[0], "cause_txt": "Unknown" if cause[0] == 0 else f"cause {cause[0]}"}
-        if self.tech_causes and cause[1]:
-            told["tech_cause"] = cause[1]
-        self.emit("ChannelDestroyed", channel, **told)
+        status = {"tech_cause": cause[1]} if self.tech_causes and cause[1] else {}
+        self.emit("ChannelDestroyed", channel, cause=cause[0], cause_txt=f"cause {cause[0]}", **status)
         for other in list(self.channels.values()):  # a snoop ends with the channel it snoops on
             if other.snooped is channel:
                 self.destroy(other, CLEARED)
@@ -258,7 +257,8 @@ class World:
         with contextlib.suppress(OSError):
             while outside.id in self.channels and not outside.socket.is_closing():
                 await asyncio.sleep(0.002)
-                heard = self.heard_by(outside)
+                snoop = self.snoop_beside(outside)
+                heard = snoop and snoop.snooped
                 if heard is None or heard.mischief is Mischief.NO_MEDIA:
                     continue
                 if sent is None:
@@ -268,17 +268,21 @@ class World:
                 for number in range(sent, due):
                     if outside.socket.is_closing():
                         break
-                    outside.socket.write(frame(0x10, self.piece(heard, number)))
+                    outside.socket.write(frame(0x10, self.piece(snoop, number)))
                 sent = due
                 await outside.socket.drain()
         self.destroy(outside, CLEARED)
 
-    def heard_by(self, outside: Channel) -> Channel | None:
+    def snoop_beside(self, outside: Channel) -> Channel | None:
         others = outside.bridge.channels if outside.bridge else []
-        return next((other.snooped for other in others if other.snooped is not None), None)
+        return next((other for other in others if other.snooped is not None), None)
 
-    def piece(self, channel: Channel, number: int) -> bytes:
-        said = channel.audio[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
+    def piece(self, snoop: Channel, number: int) -> bytes:
+        """What comes from the customer (``in``), or what is played to them (``out``, ``both``)."""
+        customer = snoop.snooped
+        if snoop.spy != "in" and (customer.moh or customer.playing):
+            return TONE
+        said = customer.audio[number * FRAME_BYTES : (number + 1) * FRAME_BYTES]
         return said if len(said) == FRAME_BYTES else noise(FRAME_BYTES, seed=number)
 
     async def stop(self) -> None:
@@ -291,10 +295,5 @@ class World:
 
 
 def playback_json(channel: Channel, playback: str, media: str, state: str) -> dict:
-    return {
-        "id": playback,
-        "media_uri": media,
-        "target_uri": f"channel:{channel.id}",
-        "language": "en",
-        "state": state,
-    }
+    target = {"target_uri": f"channel:{channel.id}", "language": "en"}
+    return {"id": playback, "media_uri": media, "state": state, **target}

@@ -240,6 +240,7 @@ def test_an_offer_is_withdrawn_before_and_while_it_rings():
         centre.ami.after_pause = withdraw
         assert await agents.offer(AGENT, **OFFER) is None
         await asyncio.gather(*withdrawals)
+        assert centre.ari.placed[AGENT] == 1  # only the first time it rang
         assert centre.pauses() == [(False, "")]
         await agents.withdraw(AGENT, callback_id="never-offered")
         assert centre.ari.world.channels == {}

@@ -313,6 +313,7 @@ def test_another_worker_takes_a_call_over():
         async with started(other) as told_other:
             assert await other.look_up("dial-1") == Up(answered=True, bridged=False)
             await other.bridge("dial-1", rig.leg("agent-7"))
+            await until(lambda: not dialer._tasks and not other._tasks)
             rig.fake.world.destroy(rig.fake.world.channels["agent-7"], (16, 0))  # the agent hangs up
             for one in (told, told_other):
                 ended = await one.first(Ended)
@@ -390,11 +391,12 @@ def test_a_call_that_was_hung_up_before_it_was_placed_is_not_placed():
     run(scenario)
 
 
-def test_the_audio_is_the_customers_byte_for_byte():
+def test_the_audio_is_the_customers_alone_byte_for_byte():
     async def scenario(rig, dialer, told):
         rig.will(NUMBER, Answers(sample="human-01"))
         await dialer.originate(placing())
         await told.first(Answered)
+        await dialer.play("dial-1", Prompt.HOLD)
         media = await dialer.media("dial-1")
         assert media.system == "audiosocket"
         decoder = AudioSocketDecoder()

@@ -21,6 +21,7 @@ from callback.states import Outcome
 SAMPLES = Path(__file__).parent.parent / "datasets" / "samples"
 FRAME_S = 0.02
 FRAME_BYTES = 320
+CREATED = {"creationtime": "2026-01-05T10:00:00.000+0000"}
 TONE = (3000 * np.sin(2 * np.pi * np.arange(160) / 20)).astype("<i2").tobytes()
 CAUSES = {  # Q.850 as chan_pjsip makes it of the status, and the status
     Outcome.BUSY: (17, 486),
@@ -82,7 +83,7 @@ class Channel:
             "connected": {"name": "", "number": self.number},
             "accountcode": "",
             "dialplan": {"context": "default", "exten": "s", "priority": 1, "app_name": "", "app_data": ""},
-            "creationtime": "2026-01-05T10:00:00.000+0000",
+            **CREATED,
             "language": "en",
         }
 
@@ -96,14 +97,16 @@ class Bridge:
     def json(self) -> dict:
         return {
             "id": self.id,
-            "technology": "simple_bridge",
-            "bridge_type": "mixing",
-            "bridge_class": "stasis",
-            "creator": "Stasis",
+            **{
+                "technology": "simple_bridge",
+                "bridge_type": "mixing",
+                "bridge_class": "stasis",
+                "creator": "Stasis",
+            },
             "name": self.name,
             "channels": [channel.id for channel in self.channels],
-            "creationtime": "2026-01-05T10:00:00.000+0000",
             "video_mode": "none",
+            **CREATED,
         }
 
 
@@ -162,12 +165,19 @@ class World:
                 case Presses():
                     self.emit("ChannelDtmfReceived", channel, digit=step.key, duration_ms=120)
                 case HangsUp():
-                    self.emit("ChannelHangupRequest", channel, cause=16, soft=False)
-                    self.destroy(channel, CLEARED)
+                    await self.hang_up(channel)
             up = isinstance(step, Answers) or (isinstance(step, Rings) and not answers)
             if channel.mischief is Mischief.DISCONNECT and up:
                 channel.mischief = None
                 self.disconnect(channel)
+
+    async def hang_up(self, channel: Channel) -> None:
+        """Playing ends before the channel does."""
+        self.emit("ChannelHangupRequest", channel, cause=16, soft=False)
+        for playback in list(channel.playing):
+            self.stop_playing(channel, playback, "done")
+        await self.wait(0.5)
+        self.destroy(channel, CLEARED)
 
     def answer(self, channel: Channel, sample: str | None) -> None:
         channel.state = "Up"
@@ -257,7 +267,8 @@ class World:
         with contextlib.suppress(OSError):
             while outside.id in self.channels and not outside.socket.is_closing():
                 await asyncio.sleep(0.002)
-                snoop = self.snoop_beside(outside)
+                others = outside.bridge.channels if outside.bridge else []
+                snoop = next((other for other in others if other.snooped is not None), None)
                 heard = snoop and snoop.snooped
                 if heard is None or heard.mischief is Mischief.NO_MEDIA:
                     continue
@@ -272,10 +283,6 @@ class World:
                 sent = due
                 await outside.socket.drain()
         self.destroy(outside, CLEARED)
-
-    def snoop_beside(self, outside: Channel) -> Channel | None:
-        others = outside.bridge.channels if outside.bridge else []
-        return next((other for other in others if other.snooped is not None), None)
 
     def piece(self, snoop: Channel, number: int) -> bytes:
         """What comes from the customer (``in``), or what is played to them (``out``, ``both``)."""

@@ -75,8 +75,7 @@ def write(root: Path) -> None:
     share = root / "usr" / "share" / "asterisk"
     sounds = {f"sounds/en/callback/{sample.stem}": audio_of(sample.stem) for sample in SAMPLES.glob("*.wav")}
     tone = (3000 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)).astype("<i2").tobytes()
-    for name in ("sounds/en/callback/press-one", "sounds/en/callback/message", "moh/hold"):
-        sounds[name] = tone
+    sounds |= {"sounds/en/callback/press-one": tone, "sounds/en/callback/message": 6 * tone, "moh/hold": tone}
     for name, audio in sounds.items():
         path = share / f"{name}.sln"
         path.parent.mkdir(parents=True, exist_ok=True)

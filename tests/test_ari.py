@@ -472,6 +472,17 @@ def test_a_prompt_stops_when_nobody_waits_for_it_and_fails_when_the_call_ends():
     run(scenario)
 
 
+def test_a_prompt_that_the_customer_cut_off_was_not_played():
+    async def scenario(rig, dialer, told):
+        rig.will(NUMBER, Answers(), HangsUp(after_s=1))
+        await dialer.originate(placing())
+        await told.first(Answered)
+        with pytest.raises(NoSuchCall):
+            await dialer.play("dial-1", Prompt.MESSAGE)
+
+    run(scenario)
+
+
 def test_an_agent_who_is_gone_leaves_the_customer_on_hold():
     async def scenario(rig, dialer, told):
         rig.will(NUMBER, Answers())

@@ -12,6 +12,8 @@ from callback.dialing import NoSuchCall
 
 PLAY_CHECK_S: Final = 5.0
 """So often it is asked whether a prompt still plays: that it ended may have been told while the link was lost."""
+HANGUPS: Final = ("ChannelHangupRequest", "ChannelDestroyed")
+"""Either says that nobody listens any more; the channel itself is still there for a moment after the first."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +34,15 @@ class AriPrompts:
         playback = f"{dial_id}.{uuid.uuid4().hex[:8]}"
         self._playing.setdefault(dial_id, set()).add(playback)
         try:
-            with self._link.awaiting(("PlaybackFinished", playback), ("ChannelDestroyed", dial_id)) as over:
+            ends = (("PlaybackFinished", playback), *((kind, dial_id) for kind in HANGUPS))
+            with self._link.awaiting(*ends) as over:
                 path = ("channels", dial_id, "play", playback)
                 _check(dial_id, await self._link.ask("POST", *path, query={"media": medium}))
                 await self._await_end(playback, over)
                 _check(dial_id, await self._link.ask("GET", "channels", dial_id))  # a hangup ends it, too
-                if over.done() and over.result().get("playback", {}).get("state") == "failed":
+                if over.done() and over.result()["type"] in HANGUPS:
+                    raise NoSuchCall(f"dial {dial_id}: they hung up while {medium} was played")
+                if over.done() and over.result()["playback"].get("state") == "failed":
                     logger.error("ari: dial %s: %s could not be played: is the file there?", dial_id, medium)
         except asyncio.CancelledError:
             await asyncio.shield(self._link.ask("DELETE", "playbacks", playback))

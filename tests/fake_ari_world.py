@@ -1,6 +1,6 @@
 """What is inside the fake Asterisk: channels that follow a script, bridges, audio over AudioSocket.
 
-States, names and causes as Asterisk has them; fake time runs ``speed`` times as fast as the clock.
+States, names and causes are Asterisk's; fake time runs ``speed`` times as fast as the clock.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ SAMPLES = Path(__file__).parent.parent / "datasets" / "samples"
 FRAME_S = 0.02
 FRAME_BYTES = 320
 CREATED = {"creationtime": "2026-01-05T10:00:00.000+0000"}
+MIXING = {"technology": "simple_bridge", "bridge_type": "mixing", "bridge_class": "stasis", "creator": "Stasis"}
 TONE = (3000 * np.sin(2 * np.pi * np.arange(160) / 20)).astype("<i2").tobytes()
 CAUSES = {  # Q.850 as chan_pjsip makes it of the status, and the status
     Outcome.BUSY: (17, 486),
@@ -97,15 +98,9 @@ class Bridge:
     def json(self) -> dict:
         return {
             "id": self.id,
-            **{
-                "technology": "simple_bridge",
-                "bridge_type": "mixing",
-                "bridge_class": "stasis",
-                "creator": "Stasis",
-            },
+            **MIXING,
             "name": self.name,
             "channels": [channel.id for channel in self.channels],
-            "video_mode": "none",
             **CREATED,
         }
 
@@ -125,8 +120,8 @@ class World:
         self.numbers = itertools.count(1)
         self.tasks: set[asyncio.Task] = set()
 
-    async def wait(self, fake_s: float) -> None:
-        await asyncio.sleep(fake_s / self.speed)
+    def wait(self, fake_s: float):
+        return asyncio.sleep(fake_s / self.speed)
 
     def begin(self, work, channel: Channel | None = None) -> asyncio.Task:
         task = asyncio.create_task(work)
@@ -302,5 +297,4 @@ class World:
 
 
 def playback_json(channel: Channel, playback: str, media: str, state: str) -> dict:
-    target = {"target_uri": f"channel:{channel.id}", "language": "en"}
-    return {"id": playback, "media_uri": media, "state": state, **target}
+    return {"id": playback, "media_uri": media, "target_uri": f"channel:{channel.id}", "state": state}

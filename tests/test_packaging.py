@@ -89,6 +89,7 @@ def test_the_base_install_is_small_and_every_extra_is_there():
         "peers",
         "adapters",
         "callback",
+        "dialers",
         "postgres",
         "simulation",
         "dev",

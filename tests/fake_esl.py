@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -59,7 +59,7 @@ class FakeFreeSwitch:
 
     def __init__(self, *, modules=("mod_hash", "mod_audio_stream")) -> None:
         self.modules = modules
-        self.script: dict[str, tuple[tuple[Step, ...], Mischief | None]] = {}
+        self.script: dict[str, deque[tuple[tuple[Step, ...], Mischief | None]]] = defaultdict(deque)
         self.hash = Hash()
         self.channels: dict[str, Channel] = {}
         self.last: dict[str, Channel] = {}
@@ -196,9 +196,9 @@ class FakeFreeSwitch:
         if name != "originate":
             raise AssertionError(f"bgapi {name} is not used by the dialer")
         number = self._number_in(argument)
-        mischief = self.script.get(number, ((), None))[1]
+        mischief = self.script[number][0][1] if self.script[number] else None
         if mischief is Mischief.LOSE_REQUEST:
-            self.script[number] = (self.script[number][0], None)
+            self.script[number].popleft()
             client.writer.transport.abort()
             return
         if mischief is Mischief.LOSE_REPLY:
@@ -244,7 +244,7 @@ class FakeFreeSwitch:
             channel.answer()
             over(f"+OK {channel.uuid}")
         elif number := self._number_in(argument):
-            steps, mischief = self.script.pop(number, ((), None))
+            steps, mischief = self.script[number].popleft() if self.script[number] else ((), None)
             if mischief is Mischief.REJECT:
                 over("-ERR NORMAL_TEMPORARY_FAILURE")
                 return

@@ -18,7 +18,7 @@ FILES = {
 
 
 class EslRig:
-    """A dialer and its fake; make it within a running loop."""
+    """A dialer and its fake."""
 
     fakes = frozenset(Mischief)
 
@@ -45,7 +45,7 @@ class EslRig:
         return EslDialer(self.settings())
 
     def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
-        self.switch.script[number] = (steps, mischief)
+        self.switch.script[number].append((steps, mischief))
 
     def placed(self, number: str) -> int:
         return self.switch.placed[number]

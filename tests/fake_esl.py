@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from dialer_rig import Mischief, Step
-from fake_esl_calls import Channel, far_end, now_us, stream
+from fake_esl_calls import Channel, far_end, stream
 from fake_esl_text import Hash, brackets, expand
 
 PASSWORD = "ClueCon"  # noqa: S105 -- FreeSWITCH's own default
@@ -57,8 +57,10 @@ class Client:
 class FakeFreeSwitch:
     """The switch."""
 
-    def __init__(self, *, modules=("mod_hash", "mod_audio_stream")) -> None:
+    def __init__(self, *, now, speed, modules=("mod_hash", "mod_audio_stream")) -> None:
         self.modules = modules
+        self.now = now
+        self.speed = speed
         self.script: dict[str, deque[tuple[tuple[Step, ...], Mischief | None]]] = defaultdict(deque)
         self.hash = Hash()
         self.channels: dict[str, Channel] = {}
@@ -70,6 +72,9 @@ class FakeFreeSwitch:
         self._sequence = 0
         self._tasks: set[asyncio.Task] = set()
         self._closed_until = 0.0
+
+    def now_us(self):
+        return str(round(self.now().timestamp() * 1e6))
 
     async def start(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -100,7 +105,7 @@ class FakeFreeSwitch:
     def fire(self, name, channel=None, *, body=None, **more):
         """Tell of something, as the mischief of the call has it."""
         self._sequence += 1
-        fields = {"Event-Name": name, "Event-Date-Timestamp": now_us(), "Event-Sequence": str(self._sequence)}
+        fields = {"Event-Name": name, "Event-Date-Timestamp": self.now_us(), "Event-Sequence": str(self._sequence)}
         fields |= {} if channel is None else channel.fields(variables=name != "DTMF")
         fields |= {key.replace("_", "-"): value for key, value in more.items()}
         mischief = None if channel is None or "EXECUTE" in name else channel.mischief
@@ -258,8 +263,8 @@ class FakeFreeSwitch:
         wanted = values.get("origination_uuid")
         if wanted is None or wanted in self.channels:  # a CRIT line in the log, and another UUID
             wanted = str(uuid.uuid4())
-        channel = self.channels[wanted] = Channel(wanted, number, values, steps, mischief)
-        self.spawn(channel.run(self))
+        channel = self.channels[wanted] = Channel(self, wanted, number, values, steps, mischief)
+        self.spawn(channel.run())
         return channel
 
     # --- of channels

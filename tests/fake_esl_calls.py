@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 
 from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings
@@ -13,10 +12,9 @@ from websockets.exceptions import WebSocketException
 
 from callback.states import Outcome
 
-SPEED = 10.0
-"""Fake seconds in a real one."""
-AUDIO_SPEED = 20.0
-OFF_S = 0.4
+OFF_S = 4.0
+"""How long the switch cannot be reached, in fake seconds."""
+PROMPT_S = 1.0
 CODES = {
     Outcome.BUSY: ("USER_BUSY", 17, 486),
     Outcome.NO_ANSWER: ("NO_USER_RESPONSE", 18, 480),
@@ -27,14 +25,11 @@ CODES = {
 }
 
 
-def now_us() -> str:
-    return str(time.time_ns() // 1000)
-
-
 class Channel:
     """A leg. The times are those that ``switch_channel_set_timestamps`` leaves in variables."""
 
-    def __init__(self, call, number, values, steps, mischief) -> None:
+    def __init__(self, switch, call, number, values, steps, mischief) -> None:
+        self.switch = switch
         self.uuid = call
         self.number = number
         self.values = {**values, "uuid": call, "progress_uepoch": "0", "answer_uepoch": "0", "bridge_uepoch": "0"}
@@ -69,15 +64,15 @@ class Channel:
 
     def answer(self):
         self.state = "answered"
-        self.values["answer_uepoch"] = now_us()
+        self.values["answer_uepoch"] = self.switch.now_us()
 
     def bridge(self, other):
         self.silence()
         self.bridged_to, other.bridged_to = other.uuid, self.uuid
-        self.values["bridge_uepoch"] = other.values["bridge_uepoch"] = now_us()
+        self.values["bridge_uepoch"] = other.values["bridge_uepoch"] = self.switch.now_us()
 
     def close(self, cause, q850, sip):
-        self.values |= {"hangup_cause": cause, "hangup_cause_q850": str(q850), "end_uepoch": now_us()}
+        self.values |= {"hangup_cause": cause, "hangup_cause_q850": str(q850), "end_uepoch": self.switch.now_us()}
         self.values |= {} if sip is None else {"sip_term_status": str(sip)}
         self.state = "hangup"
         self.over.set()
@@ -89,19 +84,19 @@ class Channel:
         self.apps.clear()
         self._stop.set()
 
-    async def run(self, switch):
+    async def run(self):
         """Run what ``sendmsg`` queues, one after the other."""
         while True:
             await self.news.wait()
             self.news.clear()
             while self.apps:
-                await self._execute(switch, *self.apps.popleft())
+                await self._execute(*self.apps.popleft())
 
-    async def _execute(self, switch, app, argument, name):
+    async def _execute(self, app, argument, name):
         more = {"Application": app, "Application_Data": argument, "Application_UUID": name}
         self._stop.clear()
         self.values["current_application"] = app
-        switch.fire("CHANNEL_EXECUTE", self, **more)
+        self.switch.fire("CHANNEL_EXECUTE", self, **more)
         response = "_none_"
         if app == "playback":
             response = "FILE NOT FOUND" if "missing" in argument else "FILE PLAYED"
@@ -109,21 +104,21 @@ class Channel:
                 self.played.append(argument)
                 endless = argument.startswith("local_stream://")
                 try:
-                    async with asyncio.timeout(None if endless else 1.0 / SPEED):
+                    async with asyncio.timeout(None if endless else PROMPT_S / self.switch.speed):
                         await self._stop.wait()
                 except TimeoutError:
                     pass
         self.values["current_application"] = "park"
-        switch.fire("CHANNEL_EXECUTE_COMPLETE", self, Application_Response=response, **more)
+        self.switch.fire("CHANNEL_EXECUTE_COMPLETE", self, Application_Response=response, **more)
 
 
 async def far_end(switch, channel, over):
     """Live a call to its end; ``over`` tells the job that placed it."""
-    ring_max_s = int(channel.values["originate_timeout"]) / SPEED
+    ring_max_s = int(channel.values["originate_timeout"]) / switch.speed
     try:
         async with asyncio.timeout(ring_max_s) as limit:
             for step in channel.steps:
-                await asyncio.sleep(step.after_s / SPEED)
+                await asyncio.sleep(step.after_s / switch.speed)
                 if channel.over.is_set():
                     break
                 _do(switch, channel, step)
@@ -132,7 +127,7 @@ async def far_end(switch, channel, over):
                     over(f"+OK {channel.uuid}")
                 if channel.mischief is Mischief.DISCONNECT:
                     channel.mischief = None
-                    switch.cut(OFF_S)
+                    switch.cut(OFF_S / switch.speed)
             await channel.over.wait()
     except TimeoutError:
         switch.hang_up(channel, "NO_ANSWER", 19)
@@ -142,7 +137,7 @@ async def far_end(switch, channel, over):
 
 def _do(switch, channel, step):
     if isinstance(step, Rings):
-        channel.values["progress_uepoch"] = now_us()
+        channel.values["progress_uepoch"] = switch.now_us()
         switch.fire("CHANNEL_PROGRESS", channel)
     elif isinstance(step, Answers):
         channel.answer()
@@ -183,7 +178,7 @@ async def _send_audio(channel, url, metadata):
             due_s = loop.time()
             for frame in frames(channel.sample):
                 await socket.send(frame.tobytes())
-                due_s += 0.02 / AUDIO_SPEED
+                due_s += 0.02 / channel.switch.speed
                 await asyncio.sleep(max(0.0, due_s - loop.time()))
     except (OSError, WebSocketException):
         pass

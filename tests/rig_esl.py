@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timedelta
+
+from callback_calls import NOON
 from dialer_rig import Mischief, Step
 from fake_esl import GATEWAY, PASSWORD, FakeFreeSwitch
 
@@ -21,10 +25,15 @@ class EslRig:
     """A dialer and its fake."""
 
     fakes = frozenset(Mischief)
+    speed = 25.0
 
     def __init__(self) -> None:
-        self.switch = FakeFreeSwitch()
+        self._began_s = time.monotonic()
+        self.switch = FakeFreeSwitch(now=self.now, speed=self.speed)
         self._dialer = None
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=(time.monotonic() - self._began_s) * self.speed)
 
     @property
     def dialer(self) -> EslDialer:
@@ -37,12 +46,12 @@ class EslRig:
             "address": Address(host="127.0.0.1", port=self.switch.port, password=PASSWORD),
             "endpoint": GATEWAY + "{number}",
             "prompts": FILES,
-            "media": EslMedia(wait_max_s=1.0),
+            "media": EslMedia(wait_max_s=0.2),
         }
         return EslSettings(**{**values, **changes})
 
     def another(self) -> EslDialer:
-        return EslDialer(self.settings())
+        return EslDialer(self.settings(), now=self.now)
 
     def will(self, number: str, *steps: Step, mischief: Mischief | None = None) -> None:
         self.switch.script[number].append((steps, mischief))

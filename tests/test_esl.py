@@ -363,7 +363,7 @@ def test_a_switch_that_cannot_be_reached_is_told_at_once(changes, why):
 def test_without_its_hash_the_switch_is_not_used():
     async def play():
         rig = EslRig()
-        rig.switch = FakeFreeSwitch(modules=("mod_audio_stream",))
+        rig.switch = FakeFreeSwitch(now=rig.now, speed=rig.speed, modules=("mod_audio_stream",))
         await rig.start()
         with pytest.raises(DialerDown, match="mod_hash"):
             await rig.dialer.start(Told().tell)

@@ -14,7 +14,7 @@ from callback.states import Outcome
 
 OFF_S = 4.0
 """How long the switch cannot be reached, in fake seconds."""
-PROMPT_S = 1.0
+PROMPTS_S = {"/prompts/press_one.wav": 3.0, "/prompts/message.wav": 6.0}
 CODES = {
     Outcome.BUSY: ("USER_BUSY", 17, 486),
     Outcome.NO_ANSWER: ("NO_USER_RESPONSE", 18, 480),
@@ -102,9 +102,9 @@ class Channel:
             response = "FILE NOT FOUND" if "missing" in argument else "FILE PLAYED"
             if response == "FILE PLAYED":
                 self.played.append(argument)
-                endless = argument.startswith("local_stream://")
+                length_s = PROMPTS_S.get(argument)  # local_stream://moh has no end
                 try:
-                    async with asyncio.timeout(None if endless else PROMPT_S / self.switch.speed):
+                    async with asyncio.timeout(None if length_s is None else length_s / self.switch.speed):
                         await self._stop.wait()
                 except TimeoutError:
                     pass

@@ -27,7 +27,7 @@ class TwilioRig:
     """A dialer and its fake."""
 
     fakes = frozenset(Mischief)
-    speed = 10.0
+    speed = 6.0
 
     def __init__(self) -> None:
         self._began_s = time.monotonic()

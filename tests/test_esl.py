@@ -1,56 +1,24 @@
 """The FreeSWITCH dialer against a fake switch on loopback: every call is placed once, and its end is told."""
 
 import asyncio
-import contextlib
-import dataclasses
 
 import pytest
 from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings
-from fake_esl import GATEWAY, FakeFreeSwitch
+from dialled import AGENT, DIAL, NUMBER, dialled, place
+from fake_esl import GATEWAY
 from far_audio import frames
 from rig_esl import FILES, EslRig
-from told import LIMIT_S, Told, eventually
+from told import Told, eventually
 
-from callback.dialers.esl import EslDialer
 from callback.dialers.esl_link import Address
-from callback.dialers.esl_media import EslMedia
-from callback.dialers.esl_record import uuid_of
 from callback.dialing import (
-    DialerDown,
-    DialInDoubt,
-    DialingError,
     DialRefused,
     Ended,
-    NoMedia,
     NoSuchCall,
-    Placing,
     Prompt,
     Up,
 )
 from callback.states import Outcome
-
-NUMBER = "+12025550123"
-DIAL = "d-1"
-AGENT = "agent-7"
-
-
-@contextlib.asynccontextmanager
-async def rigged(*steps, mischief=None):
-    rig, told = EslRig(), Told()
-    await rig.start()
-    rig.will(NUMBER, *steps, mischief=mischief)
-    await rig.dialer.start(told.tell)
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            yield rig, rig.dialer, told
-    finally:
-        await rig.dialer.stop()
-        await rig.stop()
-
-
-def place(dialer, **changes):
-    return dialer.originate(Placing(**{"dial_id": DIAL, "number": NUMBER, "queue": "sales", **changes}))
-
 
 FAILURES = [
     (Outcome.BUSY, "SIP 486"),
@@ -65,7 +33,7 @@ FAILURES = [
 @pytest.mark.parametrize(("outcome", "cause"), FAILURES)
 def test_a_call_that_is_not_answered_is_told_with_its_cause(outcome, cause):
     async def play():
-        async with rigged(Rings(), Fails(after_s=0.5, outcome=outcome)) as (rig, dialer, told):
+        async with dialled(EslRig(), Rings(), Fails(after_s=0.5, outcome=outcome)) as (rig, dialer, told):
             await place(dialer)
             ended = await told.until(DIAL, "ended")
             assert (ended.failed, ended.cause, ended.talked) == (outcome, cause, False)
@@ -78,7 +46,7 @@ def test_a_call_that_is_not_answered_is_told_with_its_cause(outcome, cause):
 
 def test_a_call_that_rings_out_is_no_answer():
     async def play():
-        async with rigged(Rings()) as (rig, dialer, told):
+        async with dialled(EslRig(), Rings()) as (rig, dialer, told):
             await place(dialer, ring_max_s=4.2)
             ended = await told.until(DIAL, "ended")
             assert (ended.failed, ended.cause) == (Outcome.NO_ANSWER, "Q.850 19")
@@ -90,7 +58,7 @@ def test_a_call_that_rings_out_is_no_answer():
 def test_from_answer_to_agent():
     async def play():
         steps = Rings(after_s=0.5), Answers(after_s=1, sample="human-01.wav"), Presses(after_s=20, key="#")
-        async with rigged(*steps) as (rig, dialer, told):
+        async with dialled(EslRig(), *steps) as (rig, dialer, told):
             await place(dialer)
             assert (await told.until(DIAL, "answered")).at > told.of(DIAL, "ringing").at
             media = await dialer.media(DIAL)
@@ -115,7 +83,7 @@ def test_from_answer_to_agent():
 def test_audio_goes_on_until_the_customer_hangs_up_and_no_longer():
     async def play():
         steps = Answers(after_s=0.1, sample="machine-01.wav"), HangsUp(after_s=10)
-        async with rigged(*steps) as (_, dialer, told):
+        async with dialled(EslRig(), *steps) as (_, dialer, told):
             await place(dialer)
             await told.until(DIAL, "answered")
             media = await dialer.media(DIAL)
@@ -133,7 +101,7 @@ def test_audio_goes_on_until_the_customer_hangs_up_and_no_longer():
 
 def test_nobody_is_called_twice():
     async def play():
-        async with rigged(Rings(), Fails(after_s=1, outcome=Outcome.BUSY)) as (rig, dialer, told):
+        async with dialled(EslRig(), Rings(), Fails(after_s=1, outcome=Outcome.BUSY)) as (rig, dialer, told):
             other = rig.another()
             await other.start(Told().tell)
             await place(dialer)
@@ -152,7 +120,7 @@ def test_nobody_is_called_twice():
 
 def test_what_was_given_up_is_not_placed_by_anyone():
     async def play():
-        async with rigged(Rings()) as (rig, dialer, _):
+        async with dialled(EslRig(), Rings()) as (rig, dialer, _):
             other = rig.another()
             await other.start(Told().tell)
             ended = await other.look_up(DIAL)
@@ -167,147 +135,9 @@ def test_what_was_given_up_is_not_placed_by_anyone():
     asyncio.run(play())
 
 
-def test_a_dial_given_up_while_its_order_is_on_the_way_is_not_placed():
-    async def play():
-        async with rigged(Rings()) as (rig, dialer, told):
-            other = rig.another()
-            await other.start(Told().tell)
-            originate = dialer._switch.originate
-
-            async def late(*args, **more):
-                assert (await other.look_up(DIAL)).failed is Outcome.NETWORK
-                await originate(*args, **more)
-
-            dialer._switch.originate = late
-            await place(dialer)
-            assert (await told.until(DIAL, "ended")).failed is Outcome.NETWORK
-            assert rig.placed(NUMBER) == 0
-            await other.stop()
-
-    asyncio.run(play())
-
-
-@pytest.mark.parametrize(("mischief", "placed"), [(Mischief.LOSE_REQUEST, 0), (Mischief.LOSE_REPLY, 1)])
-def test_a_lost_reply_is_in_doubt_and_looked_up(mischief, placed):
-    async def play():
-        async with rigged(Rings(), Answers(after_s=1), mischief=mischief) as (rig, dialer, _):
-            with pytest.raises(DialInDoubt):
-                await place(dialer)
-            found = await dialer.look_up(DIAL)
-            if placed:
-                assert isinstance(found, Up)
-            else:
-                assert found.failed is Outcome.NETWORK
-            with pytest.raises(DialRefused):
-                await place(dialer)
-            assert rig.placed(NUMBER) == placed
-
-    asyncio.run(play())
-
-
-def test_what_happened_while_the_connection_was_lost_is_told():
-    async def play():
-        steps = Rings(), Answers(after_s=1, sample="human-02.wav"), Presses(after_s=30)
-        async with rigged(*steps, mischief=Mischief.DISCONNECT) as (rig, dialer, told):
-            await place(dialer)
-            await told.until(DIAL, "answered")
-            await dialer.play(DIAL, Prompt.PRESS_ONE)
-            assert len([message async for message in _some(await dialer.media(DIAL), 5)]) == 5
-            await told.until(DIAL, "key_pressed")
-            rig.switch.cut(0.3)
-            rig.switch.hang_up(rig.switch.last[NUMBER])
-            ended = await told.until(DIAL, "ended")
-            assert (ended.failed, ended.talked) == (None, False)
-
-    asyncio.run(play())
-
-
-async def _some(media, n):
-    for _ in range(n):
-        yield await anext(media.messages)
-
-
-def test_a_prompt_that_plays_while_the_connection_is_lost_is_waited_for():
-    async def play():
-        async with rigged(Answers()) as (rig, dialer, told):
-            await place(dialer)
-            await told.until(DIAL, "answered")
-            playing = asyncio.ensure_future(dialer.play(DIAL, Prompt.MESSAGE))
-            await eventually(lambda: rig.played(NUMBER) == ("message",))
-            rig.switch.cut(0.3)
-            await playing
-            assert rig.switch.channels[uuid_of(DIAL)].values["current_application"] == "park"
-
-    asyncio.run(play())
-
-
-@pytest.mark.parametrize("mischief", [Mischief.DUPLICATE, Mischief.SHUFFLE, Mischief.LATE])
-def test_events_twice_or_in_another_order_tell_one_end(mischief):
-    async def play():
-        steps = Rings(), Answers(after_s=0.1), Presses(after_s=0.1), HangsUp(after_s=2)
-        async with rigged(*steps, mischief=mischief) as (_, dialer, told):
-            await place(dialer)
-            ended = await told.until(DIAL, "ended")
-            assert (ended.failed, ended.talked) == (None, False)
-            assert told.types(DIAL).count("ended") == 1
-            for kind in ("ringing", "answered", "key_pressed"):
-                assert len({update.source_id for update in told if update.type == kind}) <= 1
-
-    asyncio.run(play())
-
-
-def test_a_refusal_before_there_is_a_channel_is_the_network():
-    async def play():
-        async with rigged(mischief=Mischief.REJECT) as (rig, dialer, told):
-            await place(dialer)
-            ended = await told.until(DIAL, "ended")
-            assert (ended.failed, ended.cause) == (Outcome.NETWORK, "Q.850 41")
-            assert await rig.dialer.look_up(DIAL) == ended
-
-    asyncio.run(play())
-
-
-@pytest.mark.parametrize("command", ["uuid_audio_stream", "uuid_audio_fork"])
-def test_audio_that_does_not_come_is_no_media(command):
-    async def play():
-        async with rigged(Answers(), mischief=Mischief.NO_MEDIA) as (rig, dialer, told):
-            await dialer.stop()
-            deaf = EslDialer(rig.settings(media=EslMedia(wait_max_s=0.2, command=command)))
-            await deaf.start(told.tell)
-            await place(deaf)
-            await told.until(DIAL, "answered")
-            with pytest.raises(NoMedia, match="media.url" if command == "uuid_audio_stream" else "loaded"):
-                await deaf.media(DIAL)
-            await deaf.hang_up(DIAL)
-            await deaf.stop()
-
-    asyncio.run(play())
-
-
-def test_another_worker_takes_a_call_over():
-    async def play():
-        async with rigged(Answers(sample="human-03.wav"), Presses(after_s=40)) as (rig, dialer, told):
-            await place(dialer)
-            await told.until(DIAL, "answered")
-            await dialer.play(DIAL, Prompt.HOLD)
-            await dialer.stop()
-            other, heard = rig.another(), Told()
-            await other.start(heard.tell)
-            assert await other.look_up(DIAL) == Up(answered=True)
-            assert len(await anext((await other.media(DIAL)).messages)) == 320
-            await other.play(DIAL, Prompt.PRESS_ONE)
-            await heard.until(DIAL, "key_pressed")
-            await other.bridge(DIAL, AGENT)
-            await other.hang_up(DIAL)
-            assert (await heard.until(DIAL, "ended")).talked
-            await other.stop()
-
-    asyncio.run(play())
-
-
 def test_a_call_that_is_gone_cannot_be_used():
     async def play():
-        async with rigged() as (_, dialer, _):
+        async with dialled(EslRig()) as (_, dialer, _):
             for use in (dialer.media(DIAL), dialer.play(DIAL, Prompt.HOLD), dialer.bridge(DIAL, AGENT)):
                 with pytest.raises(NoSuchCall):
                     await use
@@ -317,7 +147,7 @@ def test_a_call_that_is_gone_cannot_be_used():
 
 def test_an_end_ends_what_plays():
     async def play():
-        async with rigged(Answers(), HangsUp(after_s=3)) as (_, dialer, told):
+        async with dialled(EslRig(), Answers(), HangsUp(after_s=3)) as (_, dialer, told):
             await place(dialer)
             await told.until(DIAL, "answered")
             with pytest.raises(NoSuchCall):
@@ -329,61 +159,6 @@ def test_an_end_ends_what_plays():
 async def _play_on(dialer):
     while True:
         await dialer.play(DIAL, Prompt.MESSAGE)
-
-
-def test_a_prompt_that_is_missing_is_told():
-    async def play():
-        async with rigged(Answers()) as (rig, dialer, told):
-            dialer._settings = rig.settings(prompts={**FILES, Prompt.MESSAGE: "/missing.wav"})
-            await place(dialer)
-            await told.until(DIAL, "answered")
-            with pytest.raises(DialingError, match="FILE NOT FOUND"):
-                await dialer.play(DIAL, Prompt.MESSAGE)
-
-    asyncio.run(play())
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"password": "wrong"}, "password"),
-        ({"port": 1}, "cannot be reached"),
-    ],
-)
-def test_a_switch_that_cannot_be_reached_is_told_at_once(changes, why):
-    async def play():
-        async with rigged() as (rig, _, _):
-            address = dataclasses.replace(rig.settings().address, **changes)
-            with pytest.raises(DialerDown, match=why):
-                await EslDialer(rig.settings(address=address)).start(Told().tell)
-
-    asyncio.run(play())
-
-
-def test_without_its_hash_the_switch_is_not_used():
-    async def play():
-        rig = EslRig()
-        rig.switch = FakeFreeSwitch(now=rig.now, speed=rig.speed, modules=("mod_audio_stream",))
-        await rig.start()
-        with pytest.raises(DialerDown, match="mod_hash"):
-            await rig.dialer.start(Told().tell)
-        await rig.stop()
-
-    asyncio.run(play())
-
-
-def test_a_lost_switch_is_down_and_places_nothing(monkeypatch):
-    monkeypatch.setattr("callback.dialers.esl_link.WAIT_MAX_S", 0.2)
-
-    async def play():
-        async with rigged() as (rig, dialer, _):
-            rig.switch.cut(60)
-            await asyncio.sleep(0.05)
-            with pytest.raises(DialerDown):
-                await place(dialer)
-            assert rig.placed(NUMBER) == 0
-
-    asyncio.run(play())
 
 
 @pytest.mark.parametrize(
@@ -399,7 +174,7 @@ def test_a_lost_switch_is_down_and_places_nothing(monkeypatch):
 )
 def test_nothing_gets_into_a_command_that_does_not_belong_there(changes):
     async def play():
-        async with rigged() as (rig, dialer, _):
+        async with dialled(EslRig()) as (rig, dialer, _):
             before = len(rig.switch.commands)
             with pytest.raises(ValueError, match=r"need|must") as refused:
                 await place(dialer, **changes)
@@ -433,7 +208,7 @@ def test_a_password_that_would_be_a_second_command_is_refused():
 
 def test_a_queue_has_its_own_caller_id():
     async def play():
-        async with rigged(Rings()) as (rig, dialer, _):
+        async with dialled(EslRig(), Rings()) as (rig, dialer, _):
             dialer._settings = rig.settings(caller_id="+12025550100", caller_ids={"sales": "+12025550177"})
             await place(dialer)
             await place(dialer, dial_id="d-2", number="+12025550124", queue="support")
@@ -446,7 +221,7 @@ def test_a_queue_has_its_own_caller_id():
 
 def test_numbers_and_keys_are_in_no_log(caplog):
     async def play():
-        async with rigged(Rings(), Answers(), Presses(), HangsUp(), mischief=Mischief.DISCONNECT) as (
+        async with dialled(EslRig(), Rings(), Answers(), Presses(), HangsUp(), mischief=Mischief.DISCONNECT) as (
             _,
             dialer,
             told,
@@ -463,7 +238,7 @@ def test_numbers_and_keys_are_in_no_log(caplog):
 
 def test_an_ended_call_leaves_nothing_behind():
     async def play():
-        async with rigged(Rings(), Fails(outcome=Outcome.BUSY)) as (rig, dialer, told):
+        async with dialled(EslRig(), Rings(), Fails(outcome=Outcome.BUSY)) as (rig, dialer, told):
             await place(dialer)
             await told.until(DIAL, "ended")
             assert isinstance(await dialer.look_up(DIAL), Ended)

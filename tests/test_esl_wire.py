@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from wire import bytewise, cut
 
 from callback.dialers.esl_record import ended_by, ended_in, entry_of_cause, hook, uuid_of
-from callback.dialers.esl_wire import EslFault, Framer, check_number, command, read_event, read_headers, variables
+from callback.dialers.esl_wire import EslFault, Framer, command, read_event, read_headers, variables
+from callback.dialers.placings import check_number
 from callback.states import Outcome
 
 EVENT = "Event-Name: DTMF\nUnique-ID: u-1\nDTMF-Digit: %23\n\n"

@@ -20,8 +20,9 @@ from callback.dialers.esl_link import Address, ReplyLost
 from callback.dialers.esl_media import EslListener, EslMedia
 from callback.dialers.esl_record import uuid_of
 from callback.dialers.esl_switch import new_uuid
-from callback.dialers.esl_wire import Event, check_dial_id, check_number, check_plain
+from callback.dialers.esl_wire import Event, check_plain
 from callback.dialers.hearing import Stream
+from callback.dialers.placings import check_dial_id, check_number
 from callback.dialing import (
     DialInDoubt,
     DialingError,

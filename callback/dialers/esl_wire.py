@@ -19,8 +19,6 @@ HEAD_MAX_BYTES: Final = 64 * 1024
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 """An event with every channel variable is some 20 KB; ``show channels`` of a thousand calls is below 1 MB."""
 _END: Final = b"\n\n"
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{2,14}")
-_DIAL_ID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9+._:@/*#=~-]*")
 
@@ -161,32 +159,6 @@ def command(text: str, headers: Mapping[str, str] | None = None) -> bytes:
     if any(not line.isprintable() for line in lines):
         raise ValueError(f"a command of {len(text)} characters holds a line's end or a control character")
     return ("\n".join(lines) + "\n\n").encode()
-
-
-def check_number(number: str) -> str:
-    """Return the number; it is in no message.
-
-    Raises
-    ------
-    ValueError
-    """
-    if _NUMBER.fullmatch(number) is None:
-        raise ValueError(
-            f"a number of {len(number)} characters is not E.164, need + and 3 to 15 digits: parse_number?"
-        )
-    return number
-
-
-def check_dial_id(dial_id: str) -> str:
-    """Return the dial id.
-
-    Raises
-    ------
-    ValueError
-    """
-    if _DIAL_ID.fullmatch(dial_id) is None:
-        raise ValueError(f"dial_id of {len(dial_id)} characters must be 1 to 128 letters, digits and '-'")
-    return dial_id
 
 
 def check_plain(what: str, value: str) -> str:

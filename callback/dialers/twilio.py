@@ -12,11 +12,11 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from callback.dialers.esl_wire import check_dial_id, check_number
 from callback.dialers.hearing import Stream
+from callback.dialers.placings import check_dial_id, check_number
 from callback.dialers.twilio_calls import Call, Calls, new_name
 from callback.dialers.twilio_door import TwilioDoor, TwilioServer
 from callback.dialers.twilio_memory import TwilioMemory, hashed
@@ -41,7 +41,6 @@ PROMPT_MAX_S: Final = 120.0
 """A prompt whose end is not told by then is taken to be over."""
 TIMEOUT_MAX_S: Final = 600
 """What Twilio allows for ``Timeout``."""
-REMEMBERED: Final = timedelta(days=2)
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 logger: Final = logging.getLogger("callback")
 
@@ -123,7 +122,6 @@ class TwilioDialer:
         """Reach Twilio, and listen for what it tells."""
         self._calls.tell = tell
         await self._calls.remember(self._memory.open)
-        await self._calls.remember(self._memory.forget, self._now() - REMEMBERED)
         await self._rest.start()
         try:
             await self._server.start()
@@ -231,9 +229,7 @@ class TwilioDialer:
     async def hang_up(self, dial_id: str) -> None:
         """End the call, and see that it is not placed any more."""
         check_dial_id(dial_id)
-        row = await self._calls.remember(self._memory.give_up, dial_id, self._now())
-        if row.sid is not None and row.ended is None:
-            await self._rest.update(row.sid, Status="completed")
+        await self._calls.hang_up(dial_id, doubt_max_s=self._settings.doubt_max_s)
 
     async def look_up(self, dial_id: str) -> Up | Ended:
         """Say what became of a call; one that goes on is followed from now on."""

@@ -20,6 +20,8 @@ from callback.dialing import Answered, DialerDown, DialingError, Ended, KeyPress
 
 EARLIER: Final = timedelta(minutes=1)
 """A call that Twilio made so long before it was written down may still be ours: clocks differ."""
+REMEMBERED: Final = timedelta(days=2)
+SWEEP: Final = timedelta(hours=1)
 CONFIRMED: Final = ("participant-join",)
 KEYS: Final = frozenset("0123456789*#ABCD")
 logger: Final = logging.getLogger("callback")
@@ -114,17 +116,28 @@ class Calls:
 
     async def look_up(self, dial_id: str, *, doubt_max_s: float) -> Up | Ended:
         """Ask Twilio; a call that it does not know is given up."""
-        row: Dial | None = await self.remember(self._memory.find, dial_id)
-        if row is not None and row.ended is None and row.sid is None and not row.given_up:
-            row = await self._search(row, doubt_max_s)
-        if row is None or (row.sid is None and row.ended is None):
-            row = await self.remember(self._memory.give_up, dial_id, self._now())
+        row = await self._find(dial_id, doubt_max_s)
         if row.ended is not None:
             return await self.end(row.ended)
         found = None if row.sid is None else await self._rest.fetch(row.sid)
         if found is None:
             return await self.end(unknown(dial_id, self._now()))
         return await self._learn(dial_id, row, found)
+
+    async def hang_up(self, dial_id: str, *, doubt_max_s: float) -> None:
+        """End a call, or see that it is not placed any more."""
+        row = await self._find(dial_id, doubt_max_s)
+        if row.sid is not None and row.ended is None:
+            await self._rest.update(row.sid, Status="completed")
+
+    async def _find(self, dial_id: str, doubt_max_s: float) -> Dial:
+        """Return what is remembered of a dial; it is given up where no call is found."""
+        row: Dial | None = await self.remember(self._memory.find, dial_id)
+        if row is not None and row.ended is None and row.sid is None and not row.given_up:
+            row = await self._search(row, doubt_max_s)
+        if row is None or (row.sid is None and row.ended is None):
+            row = await self.remember(self._memory.give_up, dial_id, self._now())
+        return row
 
     async def _learn(self, dial_id: str, row: Dial, found: Mapping[str, Any]) -> Up | Ended:
         status = str(found.get("status"))
@@ -161,8 +174,12 @@ class Calls:
         return not await self.remember(self._memory.is_known, call["sid"])
 
     async def watch(self, quiet_max_s: float) -> None:
-        """Ask for calls of which nothing was told for a while: callbacks are sent once."""
+        """Ask for calls of which nothing was told for a while: callbacks are sent once. Forget what is old."""
+        swept_at = self._now() - SWEEP
         while True:
+            if self._now() - swept_at >= SWEEP:
+                swept_at = self._now()
+                await self.remember(self._memory.forget, swept_at - REMEMBERED)
             await asyncio.sleep(quiet_max_s / 2)
             late_s = asyncio.get_running_loop().time() - quiet_max_s
             for call in [one for one in self.calls.values() if one.sid is not None and one.news_s < late_s]:

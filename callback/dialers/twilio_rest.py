@@ -24,6 +24,8 @@ RETRY_AFTER_MAX_S: Final = 5.0
 """A call that Twilio would take later than this is told as not placed: it is our own limit that was met."""
 PAGES_MAX: Final = 5
 PAGE: Final = 1000
+GATEWAY: Final = (502, 504)
+"""What stands before Twilio's servers had no answer from them."""
 OVER: Final = (20404, 21220)
 """Not found, and not in progress (Twilio's error dictionary): there is no such call any more."""
 _SID: Final = re.compile(r"AC[0-9a-fA-F]{32}")
@@ -111,13 +113,21 @@ class TwilioRest:
         DialerDown
         """
         try:
-            return await self._send("POST", self._calls(), form)
+            return await self._create(form)
         except Refused as error:
             if error.status != 429 or error.retry_after_s > RETRY_AFTER_MAX_S:
                 raise
             wait_s = error.retry_after_s
         await asyncio.sleep(wait_s)
-        return await self._send("POST", self._calls(), form)
+        return await self._create(form)
+
+    async def _create(self, form: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        try:
+            return await self._send("POST", self._calls(), form)
+        except Refused as error:
+            if error.status in GATEWAY:
+                raise DialInDoubt(f"{error}: it may have been placed") from None
+            raise
 
     async def update(self, sid: str, **form: str) -> bool:
         """Change a call that is on; False where it is over."""
@@ -189,7 +199,7 @@ class TwilioRest:
                     return body
                 retry_after_s = float(_number(reply.headers.get("Retry-After")) or 1)
                 raise Refused(reply.status, _number(body.get("code")), retry_after_s)
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise DialerDown(f"Twilio cannot be reached: {type(error).__name__}") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DialInDoubt(f"Twilio's reply was lost: {type(error).__name__}") from None

@@ -144,9 +144,9 @@ class TwilioDialer:
         if not await self._calls.remember(self._memory.claim, dial_id, stands_for, self._now()):
             raise DialRefused(f"dial {dial_id} was placed before, or given up")
         call = self._calls.follow(dial_id)
-        call.stream = Stream()
+        call.stream, call.stream_name = Stream(), new_name()
         try:
-            made = await self._rest.create(self._form(placing))
+            made = await self._rest.create(self._form(placing, call.stream_name))
         except Refused as error:
             await self._calls.remember(self._memory.give_up, dial_id, self._now())
             await self._calls.end(not_placed(dial_id, error.status, error.code, self._now()))
@@ -158,9 +158,9 @@ class TwilioDialer:
         call.sid = str(made["sid"])
         await self._calls.remember(self._memory.learn, dial_id, call.sid)
 
-    def _form(self, placing: Placing) -> list[tuple[str, str]]:
+    def _form(self, placing: Placing, stream: str) -> list[tuple[str, str]]:
         settings, dial_id = self._settings, placing.dial_id
-        twiml = answered(self._server.media_address(dial_id, new_name()), dial_id, self._key_url(dial_id))
+        twiml = answered(self._server.media_address(dial_id, stream), stream, self._key_url(dial_id))
         return [
             ("To", placing.number),
             ("From", settings.caller_ids.get(placing.queue, settings.caller_id)),
@@ -175,9 +175,9 @@ class TwilioDialer:
         """Hear who answered."""
         call = await self._answered(dial_id, NoMedia)
         if call.stream is None or call.stream.over:
-            call.stream = Stream()
-            url = self._server.media_address(dial_id, new_name())
-            if not await self._rest.stream(call.sid or "", url, dial_id):
+            call.stream, call.stream_name = Stream(), new_name()
+            url = self._server.media_address(dial_id, call.stream_name)
+            if not await self._rest.stream(call.sid or "", url, call.stream_name):
                 raise NoSuchCall(f"dial {dial_id} is over")
         stream = call.stream
         try:
@@ -219,7 +219,7 @@ class TwilioDialer:
         leg_url = self._server.address("leg", dial_id, new_name())
         over_url = self._server.address("over", dial_id, new_name())
         call.leg = asyncio.get_running_loop().create_future()
-        await self._redirect(call, bridge(leg, dial_id, leg_url, over_url))
+        await self._redirect(call, bridge(leg, call.stream_name, leg_url, over_url))
         try:
             async with asyncio.timeout(self._settings.leg_max_s):
                 await call.leg

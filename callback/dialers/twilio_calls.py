@@ -29,7 +29,7 @@ logger: Final = logging.getLogger("callback")
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A call that this worker follows. ``stream`` is its audio, once it is asked for."""
+    """A call that this worker follows. ``stream`` is its audio, once it is asked for, under ``stream_name``."""
 
     dial_id: str
     sid: str | None = None
@@ -40,6 +40,7 @@ class Call:
     plays: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     leg: asyncio.Future[None] | None = None
     stream: Stream | None = None
+    stream_name: str = ""
 
 
 class Calls:

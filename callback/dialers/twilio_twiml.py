@@ -73,7 +73,7 @@ def bridge(leg: str, name: str, leg_url: str, over_url: str) -> str:
         ``client:NAME``, ``sip:...``, a number in E.164; anything else is the name of the conference where the
         agent waits, alone or with ``conference:`` before it.
     name : str
-        Of the stream that ends.
+        Of the stream that ends, if there is one.
     leg_url, over_url : str
         Told when they talk, and when they are done.
 
@@ -96,6 +96,6 @@ def bridge(leg: str, name: str, leg_url: str, over_url: str) -> str:
             f'<Conference {told} statusCallbackEvent="join" startConferenceOnEnter="true" '
             f'endConferenceOnExit="true" beep="false">{escape(leg.removeprefix("conference:"))}</Conference>'
         )
-    stop = f"<Stop><Stream name={quoteattr(name)}/></Stop>"
+    stop = f"<Stop><Stream name={quoteattr(name)}/></Stop>" if name else ""
     dial = f'<Dial action={quoteattr(over_url)} method="POST">{inner}</Dial>'
     return f"<Response>{stop}{dial}<Hangup/></Response>"

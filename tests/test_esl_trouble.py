@@ -19,6 +19,7 @@ from callback.dialing import (
     DialingError,
     DialRefused,
     NoMedia,
+    NoSuchCall,
     Prompt,
     Up,
 )
@@ -121,6 +122,55 @@ def test_a_refusal_before_there_is_a_channel_is_the_network():
             ended = await told.until(DIAL, "ended")
             assert (ended.failed, ended.cause) == (Outcome.NETWORK, "Q.850 41")
             assert await rig.dialer.look_up(DIAL) == ended
+
+    asyncio.run(play())
+
+
+def test_a_switch_that_restarts_forgets_its_calls_and_they_are_over():
+    async def play():
+        async with dialled(EslRig(), Answers()) as (rig, dialer, told):
+            await place(dialer)
+            await told.until(DIAL, "answered")
+            await dialer.bridge(DIAL, AGENT)
+            rig.switch.hash.clear()
+            rig.switch.channels.clear()
+            rig.switch.cut(0.2)
+            ended = await told.until(DIAL, "ended")
+            assert (ended.failed, ended.talked, ended.cause) == (None, True, "not known to FreeSWITCH")
+
+    asyncio.run(play())
+
+
+def test_an_agent_who_was_called_for_a_customer_who_is_gone_is_hung_up():
+    async def play():
+        async with dialled(EslRig(), Answers()) as (rig, dialer, told):
+            await place(dialer)
+            await told.until(DIAL, "answered")
+            ring = dialer._switch.ring
+
+            async def late(*args, **more):
+                await ring(*args, **more)
+                rig.switch.hang_up(rig.switch.last[NUMBER])
+
+            dialer._switch.ring = late
+            with pytest.raises(NoSuchCall):
+                await dialer.bridge(DIAL, AGENT)
+            await eventually(lambda: not rig.switch.channels)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("leg", ["6f0a52a5-7d0c-4a0b-9d6c-1f3d9a1c2b7e", "no/such/user"])
+def test_an_agents_leg_that_is_not_there_is_told(leg):
+    async def play():
+        rig = EslRig()
+        kind = lambda rig: EslDialer(rig.settings(agent="gone/{leg}"), now=rig.now)  # noqa: E731
+        async with dialled(rig, Answers(), dialer=kind) as (rig, dialer, told):
+            await place(dialer)
+            await told.until(DIAL, "answered")
+            with pytest.raises(DialingError, match="agent's leg"):
+                await dialer.bridge(DIAL, leg)
+            assert rig.on(NUMBER)
 
     asyncio.run(play())
 

@@ -174,14 +174,18 @@ class EslDialer:
     async def bridge(self, dial_id: str, leg: str) -> None:
         """Let the customer and an agent talk: ``leg`` is the UUID of the agent's channel, or a dial string."""
         call = await self._known(dial_id)
-        other = leg if _is_uuid(leg) else await self._ring(check_plain("leg", leg))
+        waits = _is_uuid(leg)
+        other = leg if waits else await self._ring(check_plain("leg", leg))
         if call.playing:
             await self._switch.silence(call.call)
             call.playing = False
         if not await self._switch.bridge(call.call, other):
+            if not waits:
+                await self._switch.kill(other)
             if await self._switch.channel(call.call) is None:
                 raise NoSuchCall(f"dial {dial_id} is over")
             raise DialingError(f"the agent's leg for dial {dial_id} is gone")
+        call.talked = True
         if call.heard is not None:  # nobody listens to what customer and agent say
             await self._switch.mute(self._settings.media.command, call.call)
 

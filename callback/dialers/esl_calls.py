@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ class Call:
     call: str
     ours: bool = False
     answered: bool = False
+    talked: bool = False
     playing: bool = False
     plays: dict[str, Play] = field(default_factory=dict)
     heard: tuple[str, Stream] | None = None
@@ -171,6 +172,8 @@ class Calls:
         for call in list(self._calls.values()):
             found = await self.find(call.dial_id)
             if isinstance(found, Ended):
+                if call.answered:  # the switch may have forgotten it: a restart
+                    found = replace(found, failed=None, talked=found.talked or call.talked)
                 self._end(call, found)
                 continue
             self._progress(call, found)

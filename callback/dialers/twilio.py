@@ -146,7 +146,7 @@ class TwilioDialer:
         call = self._calls.follow(dial_id)
         call.stream, call.stream_name = Stream(), new_name()
         try:
-            made = await self._rest.create(self._form(placing, call.stream_name))
+            sid = await self._rest.create(self._form(placing, call.stream_name))
         except Refused as error:
             await self._calls.remember(self._memory.give_up, dial_id, self._now())
             await self._calls.end(not_placed(dial_id, error.status, error.code, self._now()))
@@ -155,8 +155,8 @@ class TwilioDialer:
             await self._calls.remember(self._memory.give_up, dial_id, self._now())
             self._calls.drop(call, DialerDown("Twilio cannot be reached"))
             raise
-        call.sid = str(made["sid"])
-        await self._calls.remember(self._memory.learn, dial_id, call.sid)
+        call.sid = sid
+        await self._calls.remember(self._memory.learn, dial_id, sid)
 
     def _form(self, placing: Placing, stream: str) -> list[tuple[str, str]]:
         settings, dial_id = self._settings, placing.dial_id

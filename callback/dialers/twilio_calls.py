@@ -13,7 +13,7 @@ from typing import Any, Final
 from callback.dialers.hearing import Stream
 from callback.dialers.twilio_door import Told
 from callback.dialers.twilio_memory import Dial, TwilioMemory, hashed
-from callback.dialers.twilio_rest import TwilioRest
+from callback.dialers.twilio_rest import TwilioRest, is_call
 from callback.dialers.twilio_status import ANSWERED, FINAL, RINGING, ended, sip_of, time_of, unknown
 from callback.dialers.twilio_twiml import HANG_UP, idle
 from callback.dialing import Answered, DialerDown, DialingError, Ended, KeyPressed, NoSuchCall, Ringing, Up, Update
@@ -191,6 +191,13 @@ class Calls:
 
     async def take(self, told: Told) -> str:
         """Take what Twilio tells; return TwiML."""
+        try:
+            return await self._take(told)
+        except DialingError as error:
+            logger.warning("Twilio: %s", error)
+            return ""
+
+    async def _take(self, told: Told) -> str:
         if told.kind == "status":
             await self._take_status(told)
             return ""
@@ -209,6 +216,8 @@ class Calls:
 
     async def _take_status(self, told: Told) -> None:
         sid, status = told.form.get("CallSid", ""), told.form.get("CallStatus", "")
+        if not is_call(sid):
+            return
         call = self.calls.get(told.dial_id)
         if call is None or call.sid is None:
             row: Dial | None = await self.remember(self._memory.learn, told.dial_id, sid)

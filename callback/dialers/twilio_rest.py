@@ -29,6 +29,7 @@ GATEWAY: Final = (502, 504)
 OVER: Final = (20404, 21220)
 """Not found, and not in progress (Twilio's error dictionary): there is no such call any more."""
 _SID: Final = re.compile(r"AC[0-9a-fA-F]{32}")
+_CALL: Final = re.compile(r"CA[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +104,8 @@ class TwilioRest:
         if self._session is not None:
             await self._session.close()
 
-    async def create(self, form: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
-        """Place a call; the request is sent once, unless Twilio says that it was not taken.
+    async def create(self, form: Sequence[tuple[str, str]]) -> str:
+        """Place a call, and return its SID; it is sent once, unless Twilio says that it was not taken.
 
         Raises
         ------
@@ -121,13 +122,16 @@ class TwilioRest:
         await asyncio.sleep(wait_s)
         return await self._create(form)
 
-    async def _create(self, form: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    async def _create(self, form: Sequence[tuple[str, str]]) -> str:
         try:
-            return await self._send("POST", self._calls(), form)
+            sid = str((await self._send("POST", self._calls(), form)).get("sid"))
         except Refused as error:
             if error.status in GATEWAY:
                 raise DialInDoubt(f"{error}: it may have been placed") from None
             raise
+        if not is_call(sid):
+            raise DialInDoubt("Twilio's reply names no call")
+        return sid
 
     async def update(self, sid: str, **form: str) -> bool:
         """Change a call that is on; False where it is over."""
@@ -203,6 +207,11 @@ class TwilioRest:
             raise DialerDown(f"Twilio cannot be reached: {type(error).__name__}") from None
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DialInDoubt(f"Twilio's reply was lost: {type(error).__name__}") from None
+
+
+def is_call(sid: str) -> bool:
+    """Whether it has the form of a call's SID."""
+    return _CALL.fullmatch(sid) is not None
 
 
 async def _json(reply: aiohttp.ClientResponse) -> Mapping[str, Any]:

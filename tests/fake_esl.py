@@ -12,46 +12,16 @@ import re
 import time
 import uuid
 from collections import Counter, defaultdict, deque
-from contextlib import suppress
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from dialer_rig import Mischief, Step
 from fake_esl_calls import Channel, far_end, stream
-from fake_esl_text import Hash, brackets, expand
+from fake_esl_text import Client, Hash, brackets, expand
 
 PASSWORD = "ClueCon"  # noqa: S105 -- FreeSWITCH's own default
 GATEWAY = "sofia/gateway/carrier/"
 MISSING = "-ERR No such channel!\n"
 SWAP_S = 0.05
-
-
-@dataclass(eq=False)
-class Client:
-    """A connection of a dialer."""
-
-    writer: asyncio.StreamWriter
-    events: set[str] = field(default_factory=set)
-    filters: list[tuple[str, str]] = field(default_factory=list)
-    authorised: bool = False
-
-    def wants(self, fields) -> bool:
-        """Filters let in: one that fits is enough."""
-        name = fields["Event-Name"]
-        return name in self.events and (
-            not self.filters
-            or any(fields.get(field, "").lower() == value.lower() for field, value in self.filters)
-        )
-
-    def send(self, kind, *, reply=None, body=None, more=None):
-        """Send a message."""
-        lines = [f"Content-Type: {kind}"]
-        lines += [] if reply is None else [f"Reply-Text: {reply}"]
-        lines += [f"{name}: {value}" for name, value in (more or {}).items()]
-        data = b"" if body is None else body.encode()
-        lines += [f"Content-Length: {len(data)}"] if body is not None else []
-        with suppress(ConnectionError):
-            self.writer.write("\n".join(lines).encode() + b"\n\n" + data)
 
 
 class FakeFreeSwitch:
@@ -68,6 +38,8 @@ class FakeFreeSwitch:
         self.placed: Counter[str] = Counter()
         self.commands: list[str] = []
         self.clients: set[Client] = set()
+        self.faults: list[BaseException] = []
+        """What no dialer may cause."""
         self.port = 0
         self._sequence = 0
         self._tasks: set[asyncio.Task] = set()
@@ -97,8 +69,13 @@ class FakeFreeSwitch:
     def spawn(self, work):
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
         return task
+
+    def _finished(self, task):
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.faults.append(task.exception())
 
     # --- events
 

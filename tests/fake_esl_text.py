@@ -1,8 +1,39 @@
-"""What the fake FreeSWITCH makes of text: its hash (mod_hash), ``${...}``, and the braces of ``originate``."""
+"""What the fake FreeSWITCH makes of text: connections, its hash (mod_hash), ``${...}``, ``originate``'s braces."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False)
+class Client:
+    """A connection of a dialer."""
+
+    writer: asyncio.StreamWriter
+    events: set[str] = field(default_factory=set)
+    filters: list[tuple[str, str]] = field(default_factory=list)
+    authorised: bool = False
+
+    def wants(self, fields) -> bool:
+        """Filters let in: one that fits is enough."""
+        name = fields["Event-Name"]
+        return name in self.events and (
+            not self.filters
+            or any(fields.get(field, "").lower() == value.lower() for field, value in self.filters)
+        )
+
+    def send(self, kind, *, reply=None, body=None, more=None):
+        """Send a message."""
+        lines = [f"Content-Type: {kind}"]
+        lines += [] if reply is None else [f"Reply-Text: {reply}"]
+        lines += [f"{name}: {value}" for name, value in (more or {}).items()]
+        data = b"" if body is None else body.encode()
+        lines += [f"Content-Length: {len(data)}"] if body is not None else []
+        with suppress(ConnectionError):
+            self.writer.write("\n".join(lines).encode() + b"\n\n" + data)
 
 
 class Hash(dict):

@@ -76,3 +76,4 @@ class EslRig:
 
     async def stop(self) -> None:
         await self.switch.stop()
+        assert self.switch.faults == []

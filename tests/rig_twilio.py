@@ -54,7 +54,7 @@ class TwilioRig:
             "quiet_max_s": 0.4,
             "doubt_max_s": 0.5,
             "media_wait_s": 0.3,
-            "leg_max_s": 3.0,
+            "leg_max_s": 10.0,
         }
         return TwilioSettings(**{**values, **changes})
 
@@ -87,3 +87,4 @@ class TwilioRig:
     async def stop(self) -> None:
         await self.twilio.stop()
         self._folder.cleanup()
+        assert self.twilio.faults == []

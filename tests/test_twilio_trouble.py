@@ -7,6 +7,7 @@ from aiohttp import web
 from dialer_rig import Answers, Fails, HangsUp, Mischief, Presses, Rings
 from dialled import AGENT, DIAL, NUMBER, dialled, place
 from rig_twilio import TwilioRig
+from sqlalchemy.exc import OperationalError
 from told import Told, eventually
 
 from callback.dialers.twilio import TwilioDialer
@@ -226,5 +227,38 @@ def test_a_dialer_that_cannot_reach_twilio_any_more_is_down_and_places_nothing()
             with pytest.raises(DialerDown):
                 await place(dialer)
             assert rig.placed(NUMBER) == 0
+
+    asyncio.run(play())
+
+
+def test_without_the_memory_nothing_is_placed():
+    async def play():
+        async with dialled(TwilioRig()) as (rig, dialer, _):
+            with dialer._memory._engine.begin() as connection:
+                connection.exec_driver_sql("DROP TABLE twilio_dials")
+            with pytest.raises(DialerDown, match="memory"):
+                await place(dialer)
+            with pytest.raises(DialerDown, match="memory"):
+                await dialer.look_up(DIAL)
+            assert rig.placed(NUMBER) == 0
+
+    asyncio.run(play())
+
+
+def test_a_call_that_could_not_be_remembered_is_placed_once_and_told():
+    async def play():
+        async with dialled(TwilioRig(), Rings(after_s=1), Fails(outcome=Outcome.BUSY)) as (rig, dialer, told):
+            learn, tries = dialer._memory.learn, []
+
+            def fails_once(*about):
+                tries.append(about)
+                if len(tries) == 1:
+                    raise OperationalError("x", {}, ValueError("locked"))
+                return learn(*about)
+
+            dialer._memory.learn = fails_once
+            await place(dialer)
+            assert (await told.until(DIAL, "ended")).failed is Outcome.BUSY
+            assert rig.placed(NUMBER) == 1
 
     asyncio.run(play())

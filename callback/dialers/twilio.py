@@ -156,7 +156,10 @@ class TwilioDialer:
             self._calls.drop(call, DialerDown("Twilio cannot be reached"))
             raise
         call.sid = sid
-        await self._calls.remember(self._memory.learn, dial_id, sid)
+        try:
+            await self._calls.remember(self._memory.learn, dial_id, sid)
+        except DialerDown as error:  # it is placed: its callbacks will be remembered
+            logger.warning("dial %s: %s", dial_id, error)
 
     def _form(self, placing: Placing, stream: str) -> list[tuple[str, str]]:
         settings, dial_id = self._settings, placing.dial_id

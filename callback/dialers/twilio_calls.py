@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from callback.dialers.hearing import Stream
 from callback.dialers.twilio_door import Told
 from callback.dialers.twilio_memory import Dial, TwilioMemory, hashed
@@ -75,8 +77,11 @@ class Calls:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def remember(self, what: Callable[..., Any], *about: Any) -> Any:
-        """Do something with the memory, which blocks."""
-        return await asyncio.to_thread(what, *about)
+        """Do something with the memory, which blocks; raises `DialerDown` where it cannot be used."""
+        try:
+            return await asyncio.to_thread(what, *about)
+        except SQLAlchemyError as error:
+            raise DialerDown(f"the memory of dials cannot be used: {type(error).__name__}") from None
 
     def follow(self, dial_id: str, sid: str | None = None) -> Call:
         """Follow a call from now on."""
@@ -178,16 +183,18 @@ class Calls:
         """Ask for calls of which nothing was told for a while: callbacks are sent once. Forget what is old."""
         swept_at = self._now() - SWEEP
         while True:
-            if self._now() - swept_at >= SWEEP:
-                swept_at = self._now()
-                await self.remember(self._memory.forget, swept_at - REMEMBERED)
-            await asyncio.sleep(quiet_max_s / 2)
-            late_s = asyncio.get_running_loop().time() - quiet_max_s
-            for call in [one for one in self.calls.values() if one.sid is not None and one.news_s < late_s]:
-                try:
-                    await self.look_up(call.dial_id, doubt_max_s=0.0)
-                except DialingError as error:
-                    logger.warning("Twilio: %s", error)
+            try:
+                if self._now() - swept_at >= SWEEP:
+                    swept_at = self._now()
+                    await self.remember(self._memory.forget, swept_at - REMEMBERED)
+                await asyncio.sleep(quiet_max_s / 2)
+                await self._ask_for_quiet(asyncio.get_running_loop().time() - quiet_max_s)
+            except DialingError as error:
+                logger.warning("Twilio: %s", error)
+
+    async def _ask_for_quiet(self, late_s: float) -> None:
+        for call in [one for one in self.calls.values() if one.sid is not None and one.news_s < late_s]:
+            await self.look_up(call.dial_id, doubt_max_s=0.0)
 
     async def take(self, told: Told) -> str:
         """Take what Twilio tells; return TwiML."""

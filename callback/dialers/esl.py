@@ -24,6 +24,7 @@ from callback.dialers.esl_wire import Event, check_plain
 from callback.dialers.hearing import Stream
 from callback.dialers.placings import check_dial_id, check_number
 from callback.dialing import (
+    DialerDown,
     DialInDoubt,
     DialingError,
     DialRefused,
@@ -158,8 +159,8 @@ class EslDialer:
         call = await self._known(dial_id)
         if call.playing:
             await self._switch.silence(call.call)
-        call.playing = True
         name = new_uuid()
+        call.playing, call.last_play = True, name
         play = call.plays[name] = Play(done=asyncio.get_running_loop().create_future(), hold=prompt is Prompt.HOLD)
         try:
             await self._begin(call, prompt, name)
@@ -224,6 +225,9 @@ class EslDialer:
             url, stream = call.heard = self._listener.expect()
             try:
                 await self._switch.stream(self._settings.media.command, call.call, url)
+            except DialerDown:
+                self._over(call)
+                raise
             except DialingError as error:
                 self._over(call)
                 raise NoMedia(f"dial {call.dial_id}: {error}") from None

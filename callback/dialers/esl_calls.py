@@ -44,6 +44,7 @@ class Call:
     answered: bool = False
     talked: bool = False
     playing: bool = False
+    last_play: str = ""
     plays: dict[str, Play] = field(default_factory=dict)
     heard: tuple[str, Stream] | None = None
     hearing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -103,7 +104,7 @@ class Calls:
 
     def place(self, call: Call) -> str:
         """Return the id of the job that places a call; what comes of it is told."""
-        job = str(uuid.uuid5(uuid.UUID(call.call), "originate"))
+        job = _job_of(call)
         self.job(job).add_done_callback(lambda said: self._placed(call, said))
         self._sweep()
         return job
@@ -162,6 +163,7 @@ class Calls:
 
     def _drop(self, call: Call, why: DialingError) -> None:
         self._calls.pop(call.call, None)
+        self._jobs.pop(_job_of(call), None)
         for play in call.plays.values():
             if not play.done.done():
                 play.done.set_exception(why)
@@ -231,7 +233,8 @@ class Calls:
         play = call.plays.get(event["Application-UUID"])
         if play is None:
             return
-        call.playing = False
+        if event["Application-UUID"] == call.last_play:
+            call.playing = False
         if play.done.done():
             return
         if event["Application-Response"] in UNPLAYED:
@@ -253,6 +256,11 @@ _TAKES: Final[dict[str, Callable[[Calls, Call, Event], None]]] = {
     "CHANNEL_EXECUTE_COMPLETE": Calls._take_done,  # noqa: SLF001
     "CHANNEL_HANGUP_COMPLETE": Calls._take_end,  # noqa: SLF001
 }
+
+
+def _job_of(call: Call) -> str:
+    """Return the id of the background job that places a call."""
+    return str(uuid.uuid5(uuid.UUID(call.call), "originate"))
 
 
 def _first(channel: Event, *names: str) -> str:

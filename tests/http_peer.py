@@ -87,8 +87,9 @@ class HttpPeer:
                     await asyncio.wait_for(self.free.wait(), 0.02)
             return False
         status, headers = action if isinstance(action, tuple) else (200 if action == HUGE else action, {})
-        answer = b"." * 1_000_000 if action == HUGE else b"ok"
-        writer.write(f"HTTP/1.1 {status} Status\r\ncontent-length: {len(answer)}\r\n".encode())
+        answer = b"." * 1_000_000 if action == HUGE else b"" if status == 204 else b"ok"
+        length = f"content-length: {len(answer)}\r\n" if answer else ""
+        writer.write(f"HTTP/1.1 {status} Status\r\n{length}".encode())
         writer.write("".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode())
         writer.write(b"\r\n" + answer)
         await writer.drain()

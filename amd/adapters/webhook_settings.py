@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import random
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from amd.adapters.addresses import check_url, is_loopback
 from amd.adapters.signatures import key_of
 from amd.adapters.webhook_forms import TYPES, Form
 from amd.errors import PolicyError
@@ -42,23 +41,14 @@ class Hook:
     insecure: bool = False
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise PolicyError("a webhook's url must be https://host/path: a host alone?")
-        if url.username is not None or url.password is not None:
-            raise PolicyError("a webhook's url must hold no user and password: sign it with a secret instead")
-        if url.scheme == "http" and not self.insecure and not self.is_loopback:
-            raise PolicyError(f"a webhook to {url.hostname} must be https: http is for this machine, or insecure")
+        check_url(self.url, "a webhook", insecure=self.insecure)
         if self.secret is not None:
             key_of(self.secret)
 
     @property
     def is_loopback(self) -> bool:
         """Whether it is on this machine."""
-        host = urlsplit(self.url).hostname or ""
-        with contextlib.suppress(ValueError):
-            return ipaddress.ip_address(host).is_loopback
-        return host == "localhost"
+        return is_loopback(urlsplit(self.url).hostname or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

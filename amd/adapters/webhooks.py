@@ -18,6 +18,7 @@ from typing import Final
 
 import httpx
 
+from amd.adapters.http_client import make_client
 from amd.adapters.signatures import TWILIO, key_of, sign, sign_as_twilio
 from amd.adapters.webhook_forms import Line, Message, Writer
 from amd.adapters.webhook_settings import Hook, WebhookLimits
@@ -100,11 +101,8 @@ class Webhooks:
     async def start(self) -> None:
         """Begin to deliver."""
         most = self._limits.at_once
-        self._client = httpx.AsyncClient(
-            timeout=self._limits.answer_max_s,
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            trust_env=not self._hook.is_loopback,  # proxies are for other machines
-        )
+        answer_max_s = self._limits.answer_max_s
+        self._client = make_client(self._hook.url, at_once=most, answer_max_s=answer_max_s)
         self._workers = [asyncio.create_task(self._work(self._client)) for _ in range(most)]
 
     async def stop(self, limit_s: float) -> None:

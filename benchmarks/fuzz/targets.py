@@ -10,7 +10,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from amd.adapters.agi import FRAME_BYTES, LINE_MAX_BYTES, AgiReader, EagiAudioDecoder
+from amd.adapters import agi, signatures
+from amd.adapters.agi import AgiReader, EagiAudioDecoder
+from amd.adapters.ami_wire import LINE_MAX_BYTES, PACKET_MAX_BYTES, AmiReader
 from amd.adapters.audiosocket import AudioSocketDecoder
 from amd.adapters.frames import FrameDecoder
 from amd.adapters.l16 import FREESWITCH, L16Decoder
@@ -150,6 +152,17 @@ def check_reorder(data: bytes) -> None:
         raise BrokenError(f"of {len(numbers)} items {len(given)} were given and {order.n_late} late")
 
 
+def check_signature(data: bytes) -> None:
+    """Check that no headers and body that someone made up are taken for signed."""
+    pieces = [piece if isinstance(piece, str) else (piece or b"").decode("latin-1") for piece in records(data)]
+    names = (signatures.ID, signatures.TIME, signatures.SIGNATURE)
+    try:
+        signatures.verify(dict(zip(names, pieces, strict=False)), "".join(pieces[3:]).encode(), [_SECRET], 1000.0)
+    except signatures.SignatureError:
+        return
+    raise BrokenError("what we did not sign is taken for signed")
+
+
 class _Frames:
     """Frames of this process as messages: six bytes describe each."""
 
@@ -182,6 +195,7 @@ def _messages(name: str, make: Callable[[], Decoder], *seeds: bytes) -> Target:
     return Target(name=name, check=lambda data: check_messages(make, records(data)), seeds=seeds)
 
 
+_SECRET: Final = "a secret that signs nothing here"  # noqa: S105 -- nothing is protected by it
 _PACKETS: Final = [bytes([n, 4 * n, 0, 0, 8, 0]) for n in (1, 2, 4, 3, 5)]
 TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
     {
@@ -201,14 +215,25 @@ TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
             _stream(
                 "agi",
                 AgiReader,
-                LINE_MAX_BYTES,
+                agi.LINE_MAX_BYTES,
                 b"agi_request: amd\nagi_uniqueid: 1.2\n\n200 result=1\n520-Usage\n520 End\nHANGUP\n",
             ),
-            _stream("eagi", EagiAudioDecoder, FRAME_BYTES, bytes(700)),
+            _stream("eagi", EagiAudioDecoder, agi.FRAME_BYTES, bytes(700)),
             Target(
                 name="rtp",
                 check=check_rtp,
                 seeds=(script([plan.decode("latin-1") for plan in _PACKETS]), script(map(datagram, _PACKETS))),
+            ),
+            _stream(
+                "ami",
+                AmiReader,
+                PACKET_MAX_BYTES + LINE_MAX_BYTES,
+                b"Asterisk Call Manager/7.0.3\r\nResponse: Success\r\nActionID: 1\r\n\r\nEvent: VarSet\r\n\r\n",
+            ),
+            Target(
+                name="signature",
+                check=check_signature,
+                seeds=(script(["msg_1", "1000", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4= v1,", "{}"]),),
             ),
             Target(name="reorder", check=check_reorder, seeds=(bytes([3, 0, 1, 0, 3, 0, 2, 0, 2, 0, 9, 255, 0]),)),
             _messages("frames", _Frames, script([b"\x00\x1f\x40\x01abcd", b"\x00\xbb\x80\x02abcdefgh"])),

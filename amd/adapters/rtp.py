@@ -112,6 +112,8 @@ class RtpDecoder:
         Payload type of keys.
     window_packets : int
         See `amd.adapters.reorder.Reorder`.
+    call_id : str or None
+        What whoever set the session up calls it: RTP itself names no call.
     """
 
     def __init__(
@@ -120,10 +122,12 @@ class RtpDecoder:
         *,
         telephone_event: int | None = TELEPHONE_EVENT,
         window_packets: int = WINDOW_PACKETS,
+        call_id: str | None = None,
     ) -> None:
         self._types = {**PAYLOAD_TYPES, **(payload_types or {})}
         self._telephone_event = telephone_event
         self._window_packets = window_packets
+        self._call_id = call_id
         self._stopped = False
         self._source: int | None = None
         self._candidate: list[Packet] = []
@@ -167,7 +171,7 @@ class RtpDecoder:
         events: list[MediaEvent] = []
         if self._source is None:
             self._listen_to(packet.source)
-            events.append(Started(stream_id=f"{packet.source:08x}"))
+            events.append(Started(call_id=self._call_id, stream_id=f"{packet.source:08x}"))
         elif packet.source != self._source:
             return self._consider(packet)
         self._candidate = []

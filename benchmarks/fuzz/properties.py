@@ -26,6 +26,8 @@ HELD_EACH_BYTES: Final = 512
 """What Python's objects take around the bytes of one."""
 LONG_EVERY: Final = 64
 """One stream in so many, by its checksum, is fed on and on: that is slow."""
+LONG_REPEATS: Final = 4
+"""Each as long as the longest frame or line: what is kept of all is twice what may be."""
 EVENTS_MAX_BYTES: Final = 64
 """An input gives audio of at most its own length, but for what it held back: no input blows up."""
 
@@ -51,7 +53,7 @@ def check_stream(make: Callable[[], Any], unit_max_bytes: int, data: bytes) -> N
         decoder = make()
         empty = held_bytes(decoder)
         long = data * (1 + unit_max_bytes // len(data))
-        for _ in range(REPEATS):
+        for _ in range(LONG_REPEATS):
             try:
                 decoder.feed(_fresh(long))
             except WireError:

@@ -90,6 +90,11 @@ def parse_packet(datagram: bytes) -> Packet:
     )
 
 
+def is_rtcp(datagram: bytes) -> bool:
+    """Whether a datagram is RTCP on the port of RTP (RFC 5761)."""
+    return len(datagram) > 1 and datagram[0] >> 6 == VERSION and datagram[1] & 0x7F in RTCP
+
+
 def _signed(difference: int, bits: int) -> int:
     """The difference of two numbers that wrap, as the nearer of the two ways round."""
     half = 1 << (bits - 1)
@@ -162,7 +167,7 @@ class RtpDecoder:
             raise WireError("RTP comes in datagrams of bytes, not as text: a websocket?")
         if self._stopped:
             return ()
-        if len(data) > 1 and data[0] >> 6 == VERSION and data[1] & 0x7F in RTCP:
+        if is_rtcp(data):
             return ()
         packet = parse_packet(data)
         known = self._types.get(packet.payload_type)

@@ -29,8 +29,8 @@ INPUT_MAX_BYTES: Final = 4096
 UNIT_MAX_S: Final = 60
 """One input takes a second at most; on a busy machine, of the lowest priority, much more."""
 MEMORY_MAX_MB: Final = 1024
-START_S: Final = 60
-"""A worker has so long beyond its time to import and to end."""
+START_S: Final = 600
+"""A worker has so long beyond its time to import and to end: it is of the lowest priority."""
 NICE: Final = 10
 
 

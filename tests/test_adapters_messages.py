@@ -259,6 +259,24 @@ def test_freeswitch_modules_take_rate_and_mix_from_whoever_started_them(mix, tra
     assert (len(first.data), first.track, first.rate_hz) == (n_bytes, track, 16_000)
 
 
+UUID = "5F3B7A52-2c9e-4b5e-9d55-0c1f8f1f8d11"
+
+
+@pytest.mark.parametrize(
+    ("text", "call_id"),
+    [
+        (f" {UUID}\n", UUID.lower()),
+        (f'{{"uuid": "{UUID}", "to": "+12025550101"}}', UUID.lower()),
+        ('{"uuid": "+12025550101"}', None),
+        ('{"uuid": [1]}', None),
+        ("+12025550101", None),
+        ("{", None),
+    ],
+)
+def test_freeswitch_names_the_call_where_its_uuid_was_passed(text, call_id):
+    assert L16Decoder(l16.FREESWITCH).feed(text) == (Started(call_id=call_id),)
+
+
 def test_l16_refuses_what_it_cannot_know():
     with pytest.raises(WireError, match="before the text frame"):
         L16Decoder(l16.VONAGE).feed(b"ab")

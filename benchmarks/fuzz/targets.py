@@ -88,7 +88,10 @@ _SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = MappingProxyType(
             ),
             script(['{"callSid": "c1", "mixType": "mono"}', b"abcd", '{"event": "dtmf", "dtmf": "5"}']),
         ),
-        "freeswitch": (script(["metadata", bytes(8), None, bytes(2)]),),
+        "freeswitch": (
+            script(["5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d11", bytes(8), None, bytes(2)]),
+            script(['{"uuid": "5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d11"}', bytes(8)]),
+        ),
         "audiohook": (
             script(
                 [

@@ -3,8 +3,9 @@
 Vonage: WebSockets in the Voice API (``content-type`` names the rate; ``websocket:dtmf``). jambonz: the
 ``listen`` verb (``sampleRate``, ``mixType``). FreeSWITCH: ``mod_audio_fork`` and ``mod_audio_stream``, whose
 text frame holds what the caller passed: rate and channels are those of the command that started them, and the call
-has an id where a UUID was passed, alone or as ``uuid`` in JSON. Samples are little-endian. Not verified: which of two channels is the far end (the first is assumed: the leg that the
-module is attached to), and the form of jambonz's ``dtmf`` message.
+has an id where a UUID was passed, alone or as ``uuid`` in JSON. Samples are little-endian. Not verified: which of
+two channels is the far end (the first is assumed: the leg that the module is attached to), and the form of
+jambonz's ``dtmf`` message.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class L16Decoder:
 
 
 def _uuid_in(text: str) -> str | None:
-    """Return the UUID that FreeSWITCH's caller passed along, if it is one: what else was passed is the caller's."""
+    """Return the UUID that FreeSWITCH's caller passed along; what else was passed is the caller's own."""
     try:
         passed = text_at(read_message(text), ("uuid",)) or ""
     except WireError:

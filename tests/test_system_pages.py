@@ -135,7 +135,8 @@ def test_dialplan_lines_parse_and_jump_to_labels_that_are_there(language, text):
     if "AudioSocket" in text:
         assert variables == [("AMDSTATUS", "NOTSURE"), ("AMDUUID", "${UUID()}")]
         assert re.search(
-            r"Dial\(AudioSocket/[\d.]+:\d+/\$\{AMDUUID\},,g\)|AudioSocket\(\$\{AMDUUID\},[\d.]+:\d+\)", text
+            r"Dial\(AudioSocket/[\d.]+:\d+/\$\{AMDUUID\}/c\(slin\),,g\)|AudioSocket\(\$\{AMDUUID\},[\d.]+:\d+\)",
+            text,
         )
 
 

@@ -1,7 +1,7 @@
 """What a webhook says: lines of a server as messages, in our own form or in Twilio's.
 
 Pure: lines in, bodies out. Twilio's form is the callback of its asynchronous answering machine detection, which
-SignalWire's compatibility API and Telnyx's TeXML send too: one message a call, form-encoded.
+Telnyx's TeXML sends too: one message a call, form-encoded.
 """
 
 from __future__ import annotations

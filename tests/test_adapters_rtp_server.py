@@ -16,7 +16,7 @@ from amd.adapters.media import Audio
 from amd.adapters.rtp_ports import RtpPorts
 from amd.adapters.rtp_server import BATCH, RtpListener, bind
 from amd.adapters.rtp_settings import RtpSettings
-from amd.adapters.server import Server
+from amd.adapters.server import Limits, Listener, Server
 from amd.audio import Encoding
 from amd.errors import PolicyError, SlotError
 
@@ -465,18 +465,19 @@ def test_a_recording_over_udp_is_judged():
 
     async def scenario():
         told = []
-        server = Server(told.append)
+        server = Server(told.append, limits=Limits(grace_s=0.0))
         listener = RtpListener(
             server, told.append, settings=RtpSettings(payload_types=types, packets_max_s=100_000)
         )
         port = listener.start(bind("127.0.0.1", 0))
+        server.add(Listener(close=listener.close, wait_closed=listener.wait_closed))
         with sender(port) as sock:
             for k, at in enumerate(range(0, len(data) - 319, 320)):
                 sock.send(rtp(k, 160 * k, data[at : at + 320], payload_type=96))
                 if k % 20 == 19:
                     await asyncio.sleep(0.001)
             await until(lambda: any(line.get("final") for line in told))
-        await listener.wait_closed()
+        await server.stop()
         return told
 
     told = asyncio.run(scenario())

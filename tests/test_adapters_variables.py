@@ -4,22 +4,30 @@ import asyncio
 import base64
 import itertools
 import json
+import uuid
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+import soundfile
 from fake_manager import USER, WORD, FakeManager
+from generated import SAMPLES
 from http_peer import CLOSE, HANG, HttpPeer
 from hypothesis import given
 from hypothesis import strategies as st
-from wire import FAULT, bytewise, cut
+from wire import FAULT, bytewise, cut, frame
 
+from amd import Detector, Verdict
 from amd.adapters.ami_wire import LINE_MAX_BYTES, PACKET_MAX_LINES, AmiReader, write_action
 from amd.adapters.ari import Ari, AriSettings
 from amd.adapters.audiosocket import HANGUP_FRAME, AudioSocketDecoder
 from amd.adapters.channel_variables import VariableError, VerdictSetter
 from amd.adapters.manager import Manager, ManagerSettings
 from amd.adapters.media import Stopped
+from amd.adapters.server import Limits, Listener, Server
+from amd.adapters.systems import SYSTEMS
+from amd.audio import Encoding
 from amd.errors import PolicyError, WireError
+from amd.vocabularies import asterisk as asterisk_names
 
 CALL = "5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d11"
 OTHER = "5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d12"
@@ -408,3 +416,63 @@ def test_a_call_is_let_go_once_in_whatever_order_its_lines_come():
 
 def test_the_frame_that_lets_a_call_go_is_a_hangup():
     assert AudioSocketDecoder().feed(HANGUP_FRAME) == (Stopped(reason="hangup"),)
+
+
+class Connection(asyncio.Protocol):
+    """AudioSocket in, as a server does it: what `release` is given belongs here."""
+
+    def __init__(self, server, open_calls):
+        self.server, self.open_calls = server, open_calls
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.session = self.server.open(SYSTEMS["audiosocket"], lambda _: transport.close())
+        self.open_calls[self.session.number] = self
+
+    def data_received(self, data):
+        self.session.feed(data)
+
+    def connection_lost(self, _):
+        self.session.end("closed")
+
+    def let_go(self):
+        self.transport.write(HANGUP_FRAME)
+        self.session.end("hangup")
+
+
+def test_from_a_recording_to_a_dialplan_that_goes_on_with_its_variables():
+    samples, _ = soundfile.read(SAMPLES / "machine-01.wav", dtype="int16")
+    data = samples.tobytes() + bytes(32_000)
+    detector = Detector(encoding=Encoding.PCM16)
+    alone = [*detector.feed(data), *detector.finish()]  # and all is compiled before
+    expected = next(event for event in alone if isinstance(event, Verdict) and event.final)
+
+    async def act(manager, asterisk, told):
+        await asterisk.wait_for(lambda said: "Login" in said)
+        await asterisk.set_in_dialplan(CHANNEL, "AMDUUID", CALL)
+        calls = {}
+        verdicts = VerdictSetter(manager, lambda call: calls[call].let_go(), told.append)
+
+        def tell(line):
+            told.append(line)
+            verdicts.send(line)
+
+        server = Server(tell, limits=Limits(grace_s=0.0))
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, calls), "127.0.0.1", 0
+        )
+        server.add(Listener(close=listening.close, wait_closed=listening.wait_closed))
+        reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+        writer.write(frame(0x01, uuid.UUID(CALL).bytes))
+        for at in range(0, len(data) - 319, 320):
+            writer.write(frame(0x10, data[at : at + 320]))
+        assert await reader.read() == HANGUP_FRAME
+        assert "AMDSTATUS" in asterisk.channels[CHANNEL]
+        writer.close()
+        await server.stop()
+        await verdicts.stop(10)
+
+    asterisk, told = with_manager(act)
+    assert asterisk.channels[CHANNEL]["AMDSTATUS"] == asterisk_names(expected).amdstatus == "MACHINE"
+    assert asterisk.channels[CHANNEL]["AMDCAUSE"] == asterisk_names(expected).amdcause
+    assert "variables_failed" not in {line["type"] for line in told}

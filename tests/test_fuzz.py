@@ -19,6 +19,7 @@ from amd.adapters.systems import SYSTEMS
 from amd.audio import Encoding
 from amd.errors import WireError
 from benchmarks.fuzz.command import replay
+from benchmarks.fuzz.messages import CHANGE, change
 from benchmarks.fuzz.properties import (
     LONG_EVERY,
     BrokenError,
@@ -192,3 +193,12 @@ def test_the_fuzzer_runs_guided_by_coverage(tmp_path):
     assert row["found"] is None
     assert row["inputs"] > 100
     assert row["edges"] > 20
+
+
+def test_a_plan_changes_one_place_of_a_message():
+    messages = ['{"a": {"b": 1, "c": 2}, "d": 3}']
+    assert change(f"{CHANGE}\0\1\2\0\4", messages) == '{"a": {"b": 1, "c": "x"}, "d": 3}'
+    assert change(f"{CHANGE}\0\2\0\0\0", messages) == '{"a": {"b": 1, "c": 2}, "d": null}'
+    assert change(f"{CHANGE}", messages) == "null"
+    assert change("no plan", messages) == "no plan"
+    assert change(b"\x01", messages) == b"\x01"

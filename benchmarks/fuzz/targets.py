@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from amd.adapters.rtp import RtpDecoder
 from amd.adapters.systems import SYSTEMS
 from amd.audio import Encoding
 from amd.errors import WireError
+from benchmarks.fuzz.messages import CHANGE, JSON_SEEDS, SEEDS, change
 from benchmarks.fuzz.properties import BrokenError, Piece, check_messages, check_stream, records, script
 
 
@@ -34,85 +33,18 @@ class Target:
     seeds: tuple[bytes, ...]
 
 
-def _json(*messages: Mapping[str, Any]) -> bytes:
-    return script(json.dumps(message) for message in messages)
-
-
-def _media(chunk: int, **more: Any) -> dict[str, Any]:
-    payload = base64.b64encode(bytes(range(8))).decode("ascii")
-    fields = {"track": "inbound", "chunk": str(chunk), "timestamp": str(20 * chunk), "payload": payload, **more}
-    return {"event": "media", "sequenceNumber": "3", "media": fields}
-
-
-def _start(form: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"event": "start", "streamSid": "s1", "start": {"mediaFormat": form, "media_format": form, **fields}}
-
-
-_MULAW: Final = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
-_L16: Final = {"encoding": "L16", "sample_rate": 16000, "channels": 1}
-_OFFER: Final = {"type": "audio", "format": "PCMU", "channels": ["external", "internal"], "rate": 8000}
-_KEY: Final = {"event": "dtmf", "dtmf": {"digit": "5"}}
-_JSON_SEEDS: Final = (
-    _json(_start(_MULAW, callSid="c1", customParameters={"a": "b"}), _media(1), _media(2), {"event": "stop"}),
-    _json(_start(_L16, call_control_id="c1"), _media(1), _media(3), _media(2, track="outbound"), _media(9), _KEY),
-    _json(_start(_MULAW, callId="c1", streamId="s1"), {"event": "error", "payload": {"code": 1}}, _media(1)),
-)
-
-
-def _audiohook(kind: str, seq: int, **parameters: Any) -> dict[str, Any]:
-    return {"version": "2", "type": kind, "id": "s1", "seq": seq, "parameters": parameters}
-
-
-_SEEDS: Final[Mapping[str, tuple[bytes, ...]]] = MappingProxyType(
-    {
-        "asterisk": (
-            script(
-                ["MEDIA_START connection_id:c1 channel:a/b format:ulaw ptime:20", bytes(8), "DTMF_END digit:5"]
-            ),
-            script(['{"event": "MEDIA_START", "format": "slin16", "channel_id": "1.2"}', bytes(8), "MEDIA_XON"]),
-        ),
-        "vonage": (
-            script(['{"event": "websocket:connected", "content-type": "audio/l16;rate=16000"}', bytes(8)]),
-            script(
-                [
-                    '{"content-type": "audio/l16;rate=8000"}',
-                    '{"event": "websocket:dtmf", "digit": "5"}',
-                    b"ab",
-                    None,
-                ]
-            ),
-        ),
-        "jambonz": (
-            script(
-                ['{"callSid": "c1", "sampleRate": 8000, "mixType": "stereo", "metadata": {"a": "b"}}', bytes(8)]
-            ),
-            script(['{"callSid": "c1", "mixType": "mono"}', b"abcd", '{"event": "dtmf", "dtmf": "5"}']),
-        ),
-        "freeswitch": (
-            script(["5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d11", bytes(8), None, bytes(2)]),
-            script(['{"uuid": "5f3b7a52-2c9e-4b5e-9d55-0c1f8f1f8d11"}', bytes(8)]),
-        ),
-        "audiohook": (
-            script(
-                [
-                    json.dumps(_audiohook("open", 1, conversationId="c1", media=[_OFFER])),
-                    bytes(8),
-                    json.dumps(_audiohook("ping", 2)),
-                    json.dumps(_audiohook("dtmf", 3, digit="5")),
-                    json.dumps(_audiohook("paused", 4)),
-                    json.dumps(_audiohook("close", 5, reason="end")),
-                ]
-            ),
-            _json(_audiohook("open", 1, media=[]), _audiohook("error", 2, code=409)),
-        ),
-    }
-)
-
-
 def _system(name: str) -> Target:
-    make = SYSTEMS[name].make
+    make, seeds = SYSTEMS[name].make, SEEDS.get(name, JSON_SEEDS)
+    texts = [
+        piece for seed in seeds for piece in records(seed) if isinstance(piece, str) and piece.startswith("{")
+    ]
+    first, *rest = records(seeds[0])
+    places = ("\3\0\0", "\2\1\0")  # a field of the message, and one within it
+    plans = [script([first, f"{CHANGE}{chr(n)}{place}\4", *rest]) for n in range(len(texts)) for place in places]
     return Target(
-        name=name, check=lambda data: check_messages(make, records(data)), seeds=_SEEDS.get(name, _JSON_SEEDS)
+        name=name,
+        check=lambda data: check_messages(make, [change(piece, texts) for piece in records(data)]),
+        seeds=(*seeds, *plans),
     )
 
 

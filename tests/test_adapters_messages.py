@@ -326,6 +326,15 @@ def test_audiohook_is_answered_as_it_wants():
     ]
 
 
+def test_audiohook_forgets_the_number_of_a_message_that_it_refused():
+    decoder = AudioHookDecoder()
+    decoder.feed(OPEN)
+    with pytest.raises(WireError, match="DTMF key"):
+        decoder.feed(audiohook("dtmf", 9, digit="x"))
+    (pong,) = replies(decoder.feed(audiohook("ping", 2)))
+    assert pong["clientseq"] == 2
+
+
 def test_audiohook_takes_the_left_channel_as_the_far_end_when_only_both_are_offered():
     decoder = AudioHookDecoder()
     decoder.feed(audiohook("open", media=OFFERS[:1]))

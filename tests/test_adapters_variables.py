@@ -401,16 +401,16 @@ def test_a_call_that_ended_is_not_let_go_again():
     assert (let_go, verdicts._calls) == ([], {})
 
 
-@pytest.mark.parametrize("ending", ["greeting_ended", "deadline"])
+@pytest.mark.parametrize("ending", [line("greeting_ended"), line("deadline", what="greeting_end")])
 def test_to_leave_a_message_a_machine_is_let_go_at_its_greetings_end(ending):
-    lines = [line(), line(ending)]
-    for n, expected in ((1, []), (2, [1])):
+    lines = [line(), line("deadline", what="verdict"), ending]
+    for n, expected in ((2, []), (3, [1])):
         assert released(lines[:n], Setter(), until_end=True)[0] == expected
     assert released([line(party="human")], Setter(), until_end=True)[0] == [1]
 
 
 def test_a_call_is_let_go_once_in_whatever_order_its_lines_come():
-    for lines in itertools.permutations([line(), line("greeting_ended"), line("deadline"), line(final=False)]):
+    for lines in itertools.permutations([line(), line("greeting_ended"), line("deadline", what="greeting_end")]):
         assert len(released(lines, Setter(), until_end=True)[0]) <= 1
 
 

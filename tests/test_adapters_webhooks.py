@@ -240,6 +240,9 @@ def test_at_the_messages_end_a_machine_is_told_by_what_ended_its_greeting(by, na
 def test_at_the_messages_end_a_call_that_ends_first_is_told_all_the_same():
     assert answered_by([verdict(party="machine"), {**verdict(), "type": "ended"}])[0] == ["machine_end_other"]
     assert answered_by([verdict(party="human"), {**verdict(), "type": "ended"}])[0] == ["human"]
+    deadlines = [{**verdict(), "type": "deadline", "what": what} for what in ("verdict", "greeting_end")]
+    assert answered_by([verdict(party="machine"), deadlines[0]])[0] == []
+    assert answered_by([verdict(party="machine"), *deadlines])[0] == ["machine_end_other"]
 
 
 def test_an_id_that_is_no_text_of_unicode_is_written_all_the_same():

@@ -50,7 +50,8 @@ class VerdictSetter:
     set_max_s : float
         How long that may take.
     until_end : bool
-        Whether a call that a machine answered is let go at the end of its greeting instead: to leave a message.
+        Whether a call that a machine answered is let go at the end of its greeting instead: to leave a message. The
+        server's policy must follow it so far (`leave_message` does).
 
     Attributes
     ----------
@@ -93,7 +94,7 @@ class VerdictSetter:
             task = asyncio.create_task(self._set(call, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif kind in ("greeting_ended", "deadline"):
+        elif kind == "greeting_ended" or (kind == "deadline" and line["what"] == "greeting_end"):
             self._done(call, "end")
         elif kind == "ended":
             self._calls.pop(call, None)

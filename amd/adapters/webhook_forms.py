@@ -64,7 +64,8 @@ class Writer:
     account_sid : str
         ``AccountSid`` of Twilio's form.
     mode : TwilioMode
-        When Twilio's form is sent: at the verdict, or for machines at the end of their greeting.
+        When Twilio's form is sent: at the verdict, or for machines at the end of their greeting; the server's policy
+        must follow them so far (`leave_message` does), else it is at the end of the call.
 
     Examples
     --------
@@ -113,7 +114,7 @@ class Writer:
             return None if self._awaited[call] else self._write_form(call, line, str(line["AnsweredBy"]))
         if not self._awaited.get(call):
             return None
-        if kind in ("greeting_ended", "ended"):
+        if kind in ("greeting_ended", "ended") or (kind == "deadline" and line["what"] == "greeting_end"):
             self._awaited[call] = False
             return self._write_form(call, line, _ENDED.get(line.get("by", ""), "machine_end_other"))
         return None

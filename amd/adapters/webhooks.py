@@ -124,7 +124,7 @@ class Webhooks:
             await self._client.aclose()
 
     def send(self, line: Line) -> None:
-        """Take a line of the server; what makes no message is passed over."""
+        """Take a line of the server, on the loop of `start`; what makes no message is passed over."""
         message = self._writer.take(line)
         if message is None:
             return

@@ -50,8 +50,8 @@ class VerdictSetter:
     set_max_s : float
         How long that may take.
     until_end : bool
-        Whether a call that a machine answered is let go at the end of its greeting instead: to leave a message. The
-        server's policy must follow it so far (`leave_message` does).
+        Whether a call that a machine answered is let go at the end of its greeting instead: to leave a message.
+        The server's policy must follow it so far (`leave_message` does).
 
     Attributes
     ----------

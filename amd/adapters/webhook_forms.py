@@ -64,8 +64,8 @@ class Writer:
     account_sid : str
         ``AccountSid`` of Twilio's form.
     mode : TwilioMode
-        When Twilio's form is sent: at the verdict, or for machines at the end of their greeting; the server's policy
-        must follow them so far (`leave_message` does), else it is at the end of the call.
+        When Twilio's form is sent: at the verdict, or for machines at the end of their greeting; the server's
+        policy must follow them so far (`leave_message` does), else it is at the end of the call.
 
     Examples
     --------

@@ -16,11 +16,14 @@ class FakeManager:
     ``drop``: close instead of answering; ``mute``: say nothing; ``refuse``: an error.
     """
 
-    def __init__(self, channels=None, *, failing=(), bytewise=False, greeting=b"Asterisk Call Manager/7.0.3\r\n"):
+    def __init__(
+        self, channels=None, *, failing=(), bytewise=False, greeting=b"Asterisk Call Manager/7.0.3\r\n", tls=None
+    ):
         self.channels = channels or {}
         self.failing = list(failing)
         self.bytewise = bytewise
         self.greeting = greeting
+        self.tls = tls
         self.actions: list[dict[str, str]] = []
         self.changed = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -32,7 +35,7 @@ class FakeManager:
         return self
 
     async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,18 +22,19 @@ HANG, CLOSE, GARBAGE, TRICKLE, HUGE = "hang", "close", "garbage", "trickle", "hu
 class HttpPeer:
     """Each request takes the next action: a status, ``(status, headers)``, a way to misbehave; then ``after``."""
 
-    def __init__(self, actions: Iterable[object] = (), *, after: object = 200) -> None:
+    def __init__(self, actions: Iterable[object] = (), *, after: object = 200, tls=None) -> None:
         self.actions = list(actions)
         self.after = after
+        self.tls = tls
         self.requests: list[Request] = []
         self.got = asyncio.Condition()
         self.free = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
 
     async def __aenter__(self) -> HttpPeer:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.url = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/hook"
         return self
 
     async def __aexit__(self, *_: object) -> None:

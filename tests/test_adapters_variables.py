@@ -4,11 +4,13 @@ import asyncio
 import base64
 import itertools
 import json
+import ssl
 import uuid
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import soundfile
+from certificates import make_certificate, needs_openssl
 from fake_manager import USER, WORD, FakeManager
 from generated import SAMPLES
 from http_peer import CLOSE, HANG, HttpPeer
@@ -89,6 +91,22 @@ def test_the_secret_is_never_on_the_wire_nor_in_a_repr():
     asterisk, _ = with_manager(set_once, {CHANNEL: {"AMDUUID": CALL}})
     assert WORD not in json.dumps(asterisk.actions)
     assert WORD not in repr(ManagerSettings(user=USER, secret=WORD))
+
+
+@needs_openssl
+def test_over_tls_only_an_asterisk_that_an_authority_vouches_for_is_told_anything(tmp_path):
+    tls, file = make_certificate(tmp_path)
+    trusting = {"tls": ssl.create_default_context(cafile=str(file))}
+    asterisk, _ = with_manager(set_once, {CHANNEL: {"AMDUUID": CALL}}, tls=tls, settings=trusting)
+    assert asterisk.channels[CHANNEL] == {"AMDUUID": CALL, **RESULT}
+
+    async def act(_manager, _asterisk, told):
+        while not told:
+            await asyncio.sleep(0.01)
+
+    asterisk, told = with_manager(act, tls=tls, settings={"tls": ssl.create_default_context()})
+    assert told == [{"type": "manager_failing", "reason": "SSLCertVerificationError"}]
+    assert asterisk.actions == []
 
 
 @pytest.mark.parametrize("action", ["Challenge", "Login", "Status", "Setvar"])

@@ -4,9 +4,11 @@ import asyncio
 import json
 import random
 from collections import Counter
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
+from certificates import make_certificate, needs_openssl
 from http_peer import CLOSE, GARBAGE, HANG, HUGE, TRICKLE, HttpPeer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,12 +40,12 @@ def verdict(call=1, n=0, *, final=True, party="human", **more):
     }
 
 
-def delivered(actions, lines, *, limits=None, stop_s=20.0, after=200, until=None, **hook):
+def delivered(actions, lines, *, limits=None, stop_s=20.0, after=200, until=None, tls=None, **hook):
     """Send lines to a peer; returns its requests, what was told, and the webhooks."""
 
     async def scenario():
         told = []
-        async with HttpPeer(actions, after=after) as peer:
+        async with HttpPeer(actions, after=after, tls=tls) as peer:
             webhooks = Webhooks(
                 Hook(**{"url": peer.url, "secret": KEY, **hook}),
                 told.append,
@@ -147,6 +149,16 @@ def test_nobody_listening_is_a_failure_like_any_other():
     told = asyncio.run(scenario())
     assert [line["reason"] for line in told] == ["ConnectError", "ConnectError"]
     assert "127.0.0.1" not in json.dumps(told)
+
+
+@needs_openssl
+def test_https_goes_only_to_whom_an_authority_vouches_for(tmp_path):
+    tls, file = make_certificate(tmp_path)
+    (request,), told, _ = delivered([], [verdict()], tls=tls, ca_file=file)
+    assert (json.loads(request.body), told) == (verdict(), [])
+    requests, told, _ = delivered([], [verdict()], tls=tls, limits={"tries_max": 2})
+    assert requests == []
+    assert [line["reason"] for line in told] == ["ConnectError", "ConnectError"]
 
 
 def test_the_order_within_a_call_is_kept_whatever_fails():
@@ -262,6 +274,7 @@ def test_an_id_that_is_no_text_of_unicode_is_written_all_the_same():
         ({"url": "ftp://example.org/"}, "https://host"),
         ({"url": "https://user:word@example.org/"}, "no user and password"),
         ({"url": "https://example.org/", "secret": "short"}, "16 or more"),
+        ({"url": "https://example.org/", "ca_file": Path("nowhere.pem")}, "is no file"),
         ({"url": "https://example.org/", "secret": "whsec_!"}, "base64"),
     ],
 )
@@ -273,7 +286,7 @@ def test_a_hook_that_would_not_be_safe_is_refused(hook, match):
 
 def test_a_hook_on_this_machine_or_meant_may_be_plain_and_hides_its_secrets():
     for url in ("http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost/"):
-        assert Hook(url=url).is_loopback
+        assert Hook(url=url).url == url
     hidden_fields = {"secret": KEY, "token": "t-secret"}
     shown = repr(Hook(url="http://example.org/?token=abc", insecure=True, **hidden_fields))
     for hidden in ("abc", KEY, "t-secret"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from amd.errors import PolicyError
@@ -52,3 +53,9 @@ def check_plain(host: str, what: str, *, encrypted: bool, insecure: bool) -> Non
     """Raise `PolicyError` if an unencrypted connection goes to another machine, and is not meant to."""
     if not encrypted and not insecure and not is_loopback(host):
         raise PolicyError(f"{what} at {host} must have TLS: without it, it is for this machine, or insecure")
+
+
+def check_file(path: Path | None) -> None:
+    """Raise `PolicyError` if a file of certificates is not there."""
+    if path is not None and not path.is_file():
+        raise PolicyError(f"ca_file={path} is no file: certificates in PEM are needed")

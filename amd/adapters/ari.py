@@ -12,12 +12,13 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import httpx
 
-from amd.adapters.addresses import check_url
+from amd.adapters.addresses import check_file, check_url
 from amd.adapters.ami_wire import check_variable
 from amd.adapters.channel_variables import VariableError
 from amd.adapters.http_client import make_client
@@ -42,6 +43,8 @@ class AriSettings:
         ``https://host:8089/ari``; ``http://`` on this machine, or where ``insecure`` is meant.
     user, password : str
         As ari.conf has them; the password is not in the repr.
+    ca_file : Path or None
+        Certificates of an authority of one's own, in place of the public ones.
     answer_max_s : float
         Of one request.
     wait_s : float
@@ -53,6 +56,7 @@ class AriSettings:
     url: str = "http://127.0.0.1:8088/ari"
     user: str
     password: str = field(repr=False)
+    ca_file: Path | None = None
     insecure: bool = False
     answer_max_s: float = 1.0
     wait_s: float = 0.1
@@ -60,6 +64,7 @@ class AriSettings:
 
     def __post_init__(self) -> None:
         check_url(self.url, "an ARI", insecure=self.insecure)
+        check_file(self.ca_file)
         for name in ("answer_max_s", "wait_s"):
             if not 0 < getattr(self, name) <= 60:
                 raise PolicyError(f"{name}={getattr(self, name)} is outside 0 to 60 s: milliseconds?")
@@ -93,9 +98,12 @@ class Ari:
     async def start(self) -> None:
         """Make the pool of connections."""
         settings = self._settings
-        auth = httpx.BasicAuth(settings.user, settings.password)
         self._client = make_client(
-            settings.url, at_once=settings.at_once, answer_max_s=settings.answer_max_s, auth=auth
+            settings.url,
+            at_once=settings.at_once,
+            answer_max_s=settings.answer_max_s,
+            auth=httpx.BasicAuth(settings.user, settings.password),
+            ca_file=settings.ca_file,
         )
 
     async def stop(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from pathlib import Path
 
-from amd.adapters.addresses import check_url, is_loopback
+from amd.adapters.addresses import check_file, check_url
 from amd.adapters.signatures import key_of
 from amd.adapters.webhook_forms import TYPES, Form
 from amd.errors import PolicyError
@@ -27,6 +27,8 @@ class Hook:
         See `amd.adapters.webhook_forms.Writer`.
     token : str or None
         Twilio's authentication token, for ``X-Twilio-Signature`` on Twilio's form; not in the repr.
+    ca_file : Path or None
+        Certificates of an authority of one's own, in place of the public ones.
     insecure : bool
         Whether ``http://`` to other machines is meant.
     """
@@ -38,17 +40,14 @@ class Hook:
     account_sid: str = ""
     mode: TwilioMode = TwilioMode.ENABLE
     token: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
     insecure: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url, "a webhook", insecure=self.insecure)
         if self.secret is not None:
             key_of(self.secret)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is on this machine."""
-        return is_loopback(urlsplit(self.url).hostname or "")
+        check_file(self.ca_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,8 +101,12 @@ class Webhooks:
     async def start(self) -> None:
         """Begin to deliver."""
         most = self._limits.at_once
-        answer_max_s = self._limits.answer_max_s
-        self._client = make_client(self._hook.url, at_once=most, answer_max_s=answer_max_s)
+        self._client = make_client(
+            self._hook.url,
+            at_once=most,
+            answer_max_s=self._limits.answer_max_s,
+            ca_file=self._hook.ca_file,
+        )
         self._workers = [asyncio.create_task(self._work(self._client)) for _ in range(most)]
 
     async def stop(self, limit_s: float) -> None:

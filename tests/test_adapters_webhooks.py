@@ -89,6 +89,14 @@ def test_lines_that_are_no_verdicts_are_not_sent():
     assert [json.loads(request.body)["type"] for request in requests] == ["verdict"]
 
 
+def test_early_verdicts_can_be_left_out():
+    lines = [verdict(final=False), verdict(), {"call": 1, "type": "greeting_ended", "by": "beep"}]
+    for early, n in ((True, 3), (False, 2)):
+        requests, _, _ = delivered([], lines, early=early)
+        assert [json.loads(request.body)["type"] for request in requests][-2:] == ["verdict", "greeting_ended"]
+        assert len(requests) == n
+
+
 def test_a_failure_is_tried_again_with_the_same_id_until_it_works():
     actions = [500, 503, CLOSE, GARBAGE, (429, {"Retry-After": "0"}), 200]
     requests, told, webhooks = delivered(actions, [verdict()])

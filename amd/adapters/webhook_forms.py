@@ -61,6 +61,8 @@ class Writer:
     form : Form
     types : set of str
         Lines that are sent as JSON.
+    early : bool
+        Whether verdicts that are not final are sent as JSON too.
     account_sid : str
         ``AccountSid`` of Twilio's form.
     mode : TwilioMode
@@ -81,11 +83,13 @@ class Writer:
         form: Form,
         *,
         types: frozenset[str] = TYPES,
+        early: bool = True,
         account_sid: str = "",
         mode: TwilioMode = TwilioMode.ENABLE,
     ) -> None:
         self._form = form
         self._types = types
+        self._early = early
         self._account_sid = account_sid
         self._until_end = mode is TwilioMode.DETECT_MESSAGE_END
         self._awaited: dict[int, bool] = {}
@@ -97,7 +101,8 @@ class Writer:
         if not isinstance(call, int):  # of the server, not of a call
             return None
         if self._form is Form.JSON:
-            return self._write_json(call, line) if kind in self._types else None
+            is_wanted = kind in self._types and (self._early or line.get("final", True))
+            return self._write_json(call, line) if is_wanted else None
         message = self._take_once(call, line)
         if kind == "ended":
             self._awaited.pop(call, None)

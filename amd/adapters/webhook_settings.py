@@ -23,7 +23,7 @@ class Hook:
         ``https://...``; ``http://`` on this machine, or where ``insecure`` is meant.
     secret : str or None
         Signs every message (`amd.adapters.signatures`); not in the repr.
-    form, types, account_sid, mode
+    form, types, early, account_sid, mode
         See `amd.adapters.webhook_forms.Writer`.
     token : str or None
         Twilio's authentication token, for ``X-Twilio-Signature`` on Twilio's form; not in the repr.
@@ -37,6 +37,7 @@ class Hook:
     secret: str | None = field(default=None, repr=False)
     form: Form = Form.JSON
     types: frozenset[str] = TYPES
+    early: bool = True
     account_sid: str = ""
     mode: TwilioMode = TwilioMode.ENABLE
     token: str | None = field(default=None, repr=False)

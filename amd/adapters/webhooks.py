@@ -77,7 +77,9 @@ class Webhooks:
         self._limits = limits or WebhookLimits()
         self._now_s = now_s
         self._rng = rng or random.Random()  # noqa: S311 -- it spreads tries, and hides nothing
-        self._writer = Writer(hook.form, types=hook.types, account_sid=hook.account_sid, mode=hook.mode)
+        self._writer = Writer(
+            hook.form, types=hook.types, early=hook.early, account_sid=hook.account_sid, mode=hook.mode
+        )
         self._lanes: dict[int, deque[_Delivery]] = {}
         """Of each call; a lane has one token: in `_ready`, with a worker, or with the timer of a wait."""
         self._ready: asyncio.Queue[int] = asyncio.Queue()

@@ -217,6 +217,15 @@ def test_chan_websocket_refuses(message, match):
         ChanWebsocketDecoder().feed(message)
 
 
+def test_chan_websocket_takes_no_format_from_a_start_that_it_refused():
+    decoder = ChanWebsocketDecoder()
+    for name in ("channel_id", "channel", "connection_id"):
+        with pytest.raises(WireError, match=name):
+            decoder.feed(json.dumps({"event": "MEDIA_START", "format": "ulaw", name: ["c1"]}))
+        with pytest.raises(WireError, match="before MEDIA_START"):
+            decoder.feed(b"ab")
+
+
 def test_vonage_names_the_rate_in_its_content_type():
     decoder = L16Decoder(l16.VONAGE)
     messages = [

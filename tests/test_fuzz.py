@@ -111,6 +111,18 @@ class Blown(Sloppy):
         return (Audio(data=bytes(1000), encoding=Encoding.PCM16, rate_hz=8000),)
 
 
+class Opening(Sloppy):
+    """Is open once anything came, even if it was refused."""
+
+    is_open = False
+
+    def feed(self, data, /):
+        was_open, self.is_open = self.is_open, True
+        if not was_open:
+            raise WireError("not open")
+        return super().feed(data)
+
+
 class Hoarding(Sloppy):
     def __init__(self):
         self.kept = []
@@ -151,6 +163,7 @@ def test_a_broken_decoder_of_a_stream_is_found(make, data, error, match):
     [
         (Sloppy, [b"ab", b"", b"cd"], "refused messages change"),
         (Blown, [b"ab"], "more audio than they are"),
+        (Opening, [b"ab", b"cd"], "only after one that was refused"),
         (Hoarding, [b"ab" * 999, b"cd" * 999], "what it is fed stays"),
         (Endless, [b"ab"], "told once"),
     ],

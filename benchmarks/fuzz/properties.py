@@ -79,7 +79,10 @@ def check_messages(make: Callable[[], Decoder], pieces: Sequence[Piece | None]) 
     again = make()
     without: list[MediaEvent] = []
     for piece in taken:
-        without += again.flush() if piece is None else again.feed(piece)
+        try:
+            without += again.flush() if piece is None else again.feed(piece)
+        except WireError:
+            raise BrokenError("a message is taken only after one that was refused") from None
     without += again.finish()
     if told != without:
         raise BrokenError(f"{len(pieces) - len(taken)} refused messages change what the other {len(taken)} tell")

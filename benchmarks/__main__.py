@@ -25,6 +25,7 @@ from benchmarks import (
     waits,
 )
 from benchmarks.callback import commands as callback_commands
+from benchmarks.fuzz import command as fuzz
 from benchmarks.systems import PEERS
 from benchmarks.tones import fit
 
@@ -39,6 +40,7 @@ def main() -> None:
     _add_fitted(commands)
     _add_waits(commands)
     callback_commands.add(commands)
+    fuzz.add(commands)
     speaking = commands.add_parser("speech", help="score speech activity on composed sets, each by itself")
     speaking.add_argument(
         "sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl"

@@ -217,6 +217,15 @@ def test_chan_websocket_refuses(message, match):
         ChanWebsocketDecoder().feed(message)
 
 
+def test_chan_websocket_takes_no_format_from_a_start_that_it_refused():
+    decoder = ChanWebsocketDecoder()
+    for name in ("channel_id", "channel", "connection_id"):
+        with pytest.raises(WireError, match=name):
+            decoder.feed(json.dumps({"event": "MEDIA_START", "format": "ulaw", name: ["c1"]}))
+        with pytest.raises(WireError, match="before MEDIA_START"):
+            decoder.feed(b"ab")
+
+
 def test_vonage_names_the_rate_in_its_content_type():
     decoder = L16Decoder(l16.VONAGE)
     messages = [
@@ -257,6 +266,24 @@ def test_freeswitch_modules_take_rate_and_mix_from_whoever_started_them(mix, tra
     assert decoder.feed("whatever was passed") == (Started(),)
     first = decoder.feed(b"abcd")[0]
     assert (len(first.data), first.track, first.rate_hz) == (n_bytes, track, 16_000)
+
+
+UUID = "5F3B7A52-2c9e-4b5e-9d55-0c1f8f1f8d11"
+
+
+@pytest.mark.parametrize(
+    ("text", "call_id"),
+    [
+        (f" {UUID}\n", UUID.lower()),
+        (f'{{"uuid": "{UUID}", "to": "+12025550101"}}', UUID.lower()),
+        ('{"uuid": "+12025550101"}', None),
+        ('{"uuid": [1]}', None),
+        ("+12025550101", None),
+        ("{", None),
+    ],
+)
+def test_freeswitch_names_the_call_where_its_uuid_was_passed(text, call_id):
+    assert L16Decoder(l16.FREESWITCH).feed(text) == (Started(call_id=call_id),)
 
 
 def test_l16_refuses_what_it_cannot_know():
@@ -306,6 +333,15 @@ def test_audiohook_is_answered_as_it_wants():
         PeerFault(code="409"),
         HANGUP,
     ]
+
+
+def test_audiohook_forgets_the_number_of_a_message_that_it_refused():
+    decoder = AudioHookDecoder()
+    decoder.feed(OPEN)
+    with pytest.raises(WireError, match="DTMF key"):
+        decoder.feed(audiohook("dtmf", 9, digit="x"))
+    (pong,) = replies(decoder.feed(audiohook("ping", 2)))
+    assert pong["clientseq"] == 2
 
 
 def test_audiohook_takes_the_left_channel_as_the_far_end_when_only_both_are_offered():

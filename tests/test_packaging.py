@@ -95,6 +95,7 @@ def test_the_base_install_is_small_and_every_extra_is_there():
         "dialers",
         "postgres",
         "service",
+        "fuzz",
         "simulation",
         "dev",
         "all",

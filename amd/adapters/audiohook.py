@@ -92,7 +92,14 @@ class AudioHookDecoder:
             return self._open(message, session, seq)
         if session != self._id:
             raise WireError("a message of another session on this websocket: each has its own")
-        self._client_seq = max(self._client_seq, seq)
+        before, self._client_seq = self._client_seq, max(self._client_seq, seq)
+        try:
+            return self._take_kind(kind, message)
+        except WireError:
+            self._client_seq = before
+            raise
+
+    def _take_kind(self, kind: str, message: Message) -> tuple[MediaEvent, ...]:
         if kind == "ping":
             return (self._reply("pong", {}),)
         if kind == "close":

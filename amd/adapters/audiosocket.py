@@ -31,6 +31,8 @@ RATES_HZ: Final[dict[int, int]] = {
     0x18: 192_000,
 }
 UUID_BYTES: Final = 16
+HANGUP_FRAME: Final = bytes([HANGUP, 0, 0])
+"""Sent by us: the call goes back to Asterisk, whose dialplan goes on."""
 
 
 class AudioSocketDecoder:

@@ -95,6 +95,7 @@ class ChanWebsocketDecoder:
         if name not in FORMATS:
             raise WireError(f"format {name!r} is none of {', '.join(FORMATS)}: c(ulaw) in the dial string?")
         integer_at(message, ("optimal_frame_size",))
-        self._format = FORMATS[name]
         call_id = text_at(message, ("channel_id",)) or text_at(message, ("channel",))
-        return Started(call_id=call_id, stream_id=text_at(message, ("connection_id",)))
+        stream_id = text_at(message, ("connection_id",))
+        self._format = FORMATS[name]
+        return Started(call_id=call_id, stream_id=stream_id)

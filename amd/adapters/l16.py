@@ -2,9 +2,10 @@
 
 Vonage: WebSockets in the Voice API (``content-type`` names the rate; ``websocket:dtmf``). jambonz: the
 ``listen`` verb (``sampleRate``, ``mixType``). FreeSWITCH: ``mod_audio_fork`` and ``mod_audio_stream``, whose
-text frame holds what the caller passed: rate and channels are those of the command that started them. Samples
-are little-endian. Not verified: which of two channels is the far end (the first is assumed: the leg that the
-module is attached to), and the form of jambonz's ``dtmf`` message.
+text frame holds what the caller passed: rate and channels are those of the command that started them, and the call
+has an id where a UUID was passed, alone or as ``uuid`` in JSON. Samples are little-endian. Not verified: which of
+two channels is the far end (the first is assumed: the leg that the module is attached to), and the form of
+jambonz's ``dtmf`` message.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from amd.adapters.media import (
 from amd.audio import RATE_HZ, Encoding, check_rate
 from amd.errors import AudioError, WireError
 
+UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 MIXES: Final[dict[str, tuple[Track, ...]]] = {
     "mono": (Track.FAR,),
     "mixed": (Track.MIXED,),
@@ -126,7 +128,7 @@ class L16Decoder:
         if not dialect.json:
             check_size(len(text), "a text frame")
             started, self._started = self._started, True
-            return () if started else (Started(),)
+            return () if started else (Started(call_id=_uuid_in(text)),)
         message = read_message(text)
         if not self._started:
             return (self._start(message),)
@@ -151,6 +153,15 @@ class L16Decoder:
         fields = () if dialect.fields is None else texts_in(find(message, dialect.fields))
         self._rate_hz, self._tracks, self._started = rate_hz, tracks, True
         return Started(call_id=call_id, fields=fields)
+
+
+def _uuid_in(text: str) -> str | None:
+    """Return the UUID that FreeSWITCH's caller passed along; what else was passed is the caller's own."""
+    try:
+        passed = text_at(read_message(text), ("uuid",)) or ""
+    except WireError:
+        passed = text.strip()
+    return passed.lower() if UUID.fullmatch(passed) else None
 
 
 def content_rate(content_type: str) -> int:

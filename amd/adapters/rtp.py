@@ -90,6 +90,11 @@ def parse_packet(datagram: bytes) -> Packet:
     )
 
 
+def is_rtcp(datagram: bytes) -> bool:
+    """Whether a datagram is RTCP on the port of RTP (RFC 5761)."""
+    return len(datagram) > 1 and datagram[0] >> 6 == VERSION and datagram[1] & 0x7F in RTCP
+
+
 def _signed(difference: int, bits: int) -> int:
     """The difference of two numbers that wrap, as the nearer of the two ways round."""
     half = 1 << (bits - 1)
@@ -112,6 +117,8 @@ class RtpDecoder:
         Payload type of keys.
     window_packets : int
         See `amd.adapters.reorder.Reorder`.
+    call_id : str or None
+        What whoever set the session up calls it: RTP itself names no call.
     """
 
     def __init__(
@@ -120,10 +127,12 @@ class RtpDecoder:
         *,
         telephone_event: int | None = TELEPHONE_EVENT,
         window_packets: int = WINDOW_PACKETS,
+        call_id: str | None = None,
     ) -> None:
         self._types = {**PAYLOAD_TYPES, **(payload_types or {})}
         self._telephone_event = telephone_event
         self._window_packets = window_packets
+        self._call_id = call_id
         self._stopped = False
         self._source: int | None = None
         self._candidate: list[Packet] = []
@@ -158,7 +167,7 @@ class RtpDecoder:
             raise WireError("RTP comes in datagrams of bytes, not as text: a websocket?")
         if self._stopped:
             return ()
-        if len(data) > 1 and data[0] >> 6 == VERSION and data[1] & 0x7F in RTCP:
+        if is_rtcp(data):
             return ()
         packet = parse_packet(data)
         known = self._types.get(packet.payload_type)
@@ -167,7 +176,7 @@ class RtpDecoder:
         events: list[MediaEvent] = []
         if self._source is None:
             self._listen_to(packet.source)
-            events.append(Started(stream_id=f"{packet.source:08x}"))
+            events.append(Started(call_id=self._call_id, stream_id=f"{packet.source:08x}"))
         elif packet.source != self._source:
             return self._consider(packet)
         self._candidate = []

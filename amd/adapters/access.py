@@ -150,7 +150,7 @@ def tls_of(certificate: Path, key: Path) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise PolicyError(
-            f"certificate {certificate} with key {key}: {reason}: both PEM, of one pair, the key without a password, "
+            f"certificate {certificate} with key {key}: {reason}: both PEM, of one pair, no password, "
             "and not one in the place of the other?"
         ) from None
     return context

@@ -22,8 +22,6 @@ WRITE_MAX_BYTES: Final = 65_536
 """What is kept for a peer that does not read; beyond it, it is closed."""
 OPEN_MAX_S: Final = 10.0
 """A peer has so long to say who it is."""
-CLOSE_MAX_S: Final = 5.0
-"""Peers that do not close with us by then are left."""
 ACCEPTS_MAX: Final = 256
 """Connections accepted in one pass."""
 BACKLOG: Final = 1024
@@ -99,12 +97,12 @@ class Peer:
         if len(self._unsent) > WRITE_MAX_BYTES:
             self.drop()
 
-    def close(self, *, now_s: float) -> None:
+    def close(self, until_s: float) -> None:
         """Send what is left, and end: the peer is read on, heard no more, until it closes or its time is up."""
         if self.is_gone or self._is_closing:
             return
         self._is_closing = True
-        self.deadline_s = now_s + CLOSE_MAX_S
+        self.deadline_s = until_s
         if not self._unsent:
             self._end_sending()
 

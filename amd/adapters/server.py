@@ -33,6 +33,10 @@ LOOK_S: Final = 0.05
 READ_PASSES: Final = 5
 """Turns of the loop before a tick, in which adapters with sockets of their own read what has come: it waited for
 us, and is no gap."""
+CLOSE_MAX_S: Final = 5.0
+"""Peers that do not close with us by then are left."""
+HANGUP_MAX_S: Final = 1.0
+"""The same, where the protocol has no closing of its own: so long what they still send is taken, and not refused."""
 HANDSHAKES_MAX: Final = 256
 """Connections that are no call yet, beside the calls."""
 
@@ -241,9 +245,12 @@ class AudioSocketPeer(Peer):
     def __init__(self, server: Server, connection: socket.socket) -> None:
         super().__init__(server.pump, connection)
         self._server = server
-        self._session = server.open(SYSTEMS["audiosocket"], lambda _: self.drop())
+        self._session = server.open(SYSTEMS["audiosocket"], lambda _: self._hang_up())
         if self._session is None:
-            self.drop()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close(self._server.now_s() + HANGUP_MAX_S)
 
     def is_behind(self) -> bool:
         """Whether its audio waits for the bank."""

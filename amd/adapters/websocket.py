@@ -22,7 +22,7 @@ from amd.adapters import l16
 from amd.adapters.l16 import MIXES, L16Decoder
 from amd.adapters.media import MESSAGE_MAX_BYTES
 from amd.adapters.pump import NEVER_S, OPEN_MAX_S, Peer
-from amd.adapters.server import Server
+from amd.adapters.server import CLOSE_MAX_S, Server
 from amd.adapters.session import Session
 from amd.adapters.systems import SYSTEMS, System, system_of
 from amd.audio import RATE_HZ, check_rate
@@ -203,7 +203,7 @@ class WebsocketPeer(Peer):
             code = CloseCode.POLICY_VIOLATION if reason == "fault" else CloseCode.NORMAL_CLOSURE
             self._protocol.send_close(code, reason)
         self._send_writes()
-        self.close(now_s=self._server.now_s())
+        self.close(self._server.now_s() + CLOSE_MAX_S)
 
     def _send_writes(self) -> None:
         """Send what the protocol wants sent; no bytes mean the end."""
@@ -212,4 +212,4 @@ class WebsocketPeer(Peer):
             ends |= not data
             self.write(data)
         if ends:
-            self.close(now_s=self._server.now_s())
+            self.close(self._server.now_s() + CLOSE_MAX_S)

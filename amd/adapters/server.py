@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from amd.adapters.access import Access
-from amd.adapters.pump import CLOSE_MAX_S, Acceptor, Peer, Pump, listen
+from amd.adapters.pump import Acceptor, Peer, Pump, listen
 from amd.adapters.session import Limits, Line, Session, Unwatched, Watch
 from amd.adapters.sharing import Bench
 from amd.adapters.systems import SYSTEMS, System
 from amd.model import Model
 from amd.policy import PRESETS, Policy
 
-__all__ = ["AudioSocketPeer", "Limits", "Line", "Listener", "Server", "Session"]
+__all__ = ["CLOSE_MAX_S", "AudioSocketPeer", "Limits", "Line", "Listener", "Server", "Session"]
 
 TICK_S: Final = 0.02
 TICK_MAX_S: Final = 0.04
@@ -36,7 +36,7 @@ us, and is no gap."""
 CLOSE_MAX_S: Final = 5.0
 """Peers that do not close with us by then are left."""
 HANGUP_MAX_S: Final = 1.0
-"""The same, where the protocol has no closing of its own: so long what they still send is taken, and not refused."""
+"""The same, where the protocol has no closing of its own: so long what they still send is taken."""
 HANDSHAKES_MAX: Final = 256
 """Connections that are no call yet, beside the calls."""
 

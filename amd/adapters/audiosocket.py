@@ -53,7 +53,7 @@ class AudioSocketDecoder:
     """
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest = b""
         self._fault: WireError | None = None
         self._stopped = False
 
@@ -66,23 +66,23 @@ class AudioSocketDecoder:
         if self._stopped:
             return ()
         events: list[MediaEvent] = []
-        rest = self._rest
-        rest += data
-        at = 0
-        while not self._stopped and len(rest) - at >= HEADER_BYTES:
-            end = at + HEADER_BYTES + int.from_bytes(rest[at + 1 : at + HEADER_BYTES], "big")
-            if len(rest) < end:
+        rest = self._rest + data if self._rest else bytes(data)
+        at, n_bytes = 0, len(rest)
+        while n_bytes - at >= HEADER_BYTES and not self._stopped:
+            end = at + HEADER_BYTES + (rest[at + 1] << 8) + rest[at + 2]
+            if n_bytes < end:
                 break
             try:
-                events += self._take_frame(rest[at], bytes(rest[at + HEADER_BYTES : end]))
+                event = self._take_frame(rest[at], rest[at + HEADER_BYTES : end])
             except WireError as fault:
-                self._fault = fault
-                rest.clear()
+                self._fault, self._rest = fault, b""
                 if events:
                     return tuple(events)
                 raise
+            if event is not None:
+                events.append(event)
             at = end
-        del rest[: len(rest) if self._stopped else at]
+        self._rest = b"" if self._stopped else rest[at:]
         return tuple(events)
 
     def flush(self) -> tuple[MediaEvent, ...]:
@@ -94,24 +94,26 @@ class AudioSocketDecoder:
         if self._fault is not None:
             raise self._fault
         stopped, self._stopped = self._stopped, True
-        self._rest.clear()
+        self._rest = b""
         return () if stopped else (Stopped(reason="closed"),)
 
-    def _take_frame(self, kind: int, payload: bytes) -> tuple[MediaEvent, ...]:
-        if kind in RATES_HZ:
+    def _take_frame(self, kind: int, payload: bytes) -> MediaEvent | None:
+        rate_hz = RATES_HZ.get(kind)
+        if rate_hz is not None:
             if not payload:
-                return ()
-            data = check_whole(payload, Encoding.PCM16)
-            return (Audio(data=data, encoding=Encoding.PCM16, rate_hz=RATES_HZ[kind]),)
+                return None
+            if len(payload) & 1:
+                check_whole(payload, Encoding.PCM16)
+            return Audio(data=payload, encoding=Encoding.PCM16, rate_hz=rate_hz)
         if kind == HANGUP:
             self._stopped = True
-            return (Stopped(reason="hangup"),)
+            return Stopped(reason="hangup")
         if kind == UUID:
             if len(payload) != UUID_BYTES:
                 raise WireError(f"a UUID of {len(payload)} bytes must have {UUID_BYTES}: sent as text?")
-            return (Started(call_id=str(uuid.UUID(bytes=payload))),)
+            return Started(call_id=str(uuid.UUID(bytes=payload)))
         if kind == DTMF:
-            return (check_digit(payload.decode("latin-1")),)
+            return check_digit(payload.decode("latin-1"))
         if kind == FAULT:
-            return (PeerFault(code=payload[:8].hex() or "none"),)
-        return ()
+            return PeerFault(code=payload[:8].hex() or "none")
+        return None

@@ -180,7 +180,7 @@ class Call:
     def _take(self, events: tuple[MediaEvent, ...], now_s: float) -> tuple[Told, ...]:
         told: list[Told] = []
         for event in events:
-            if isinstance(event, Audio):
+            if type(event) is Audio:
                 if event.track is not Track.NEAR:
                     told += self._hear(event, now_s)
                 continue
@@ -208,7 +208,12 @@ class Call:
             events += self._judge_gap(gap)
         if skip:
             data = data[skip * self._sample_bytes :]
-        return events + self._judge(data if self._is_plain else self._samples.feed(data))
+        detector = self._detector
+        if detector.done or not data:
+            return events
+        if self._is_plain:
+            return events + detector.feed(data)
+        return events + self._judge(self._samples.feed(data))
 
     def _change_form(self, audio: Audio) -> tuple[Event, ...]:
         """Audio of another encoding or rate follows."""

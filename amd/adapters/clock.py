@@ -145,7 +145,8 @@ class Clock:
             Its place by the wire, from any origin; None if the wire has no time.
         now_s : float
         """
-        self._advance(now_s)
+        if now_s != self._now_s:
+            self._advance(now_s)
         long_s = n_samples / self._rate_hz
         if at_sample is not None:
             ahead = self._ahead(at_sample)
@@ -154,12 +155,17 @@ class Clock:
             ahead = max(0, round(behind_s * self._rate_hz))
         else:
             ahead = 0
-        place = HERE if ahead == 0 else Place(max(0, ahead), min(n_samples, max(0, -ahead)))
-        self._given += place.gap_samples + n_samples - place.skip_samples
+        place = HERE
+        if ahead != 0:
+            place = Place(max(0, ahead), min(n_samples, max(0, -ahead)))
+            n_samples += place.gap_samples - place.skip_samples
+        self._given += n_samples
         self._filled = False
         if long_s > self._packet_s:
             self._packet_s = min(PACKET_MAX_S, long_s)
-        self._zero_s = min(self._zero_s, self._now_s - self._given / self._rate_hz)
+        zero_s = self._now_s - self._given / self._rate_hz
+        if zero_s < self._zero_s:
+            self._zero_s = zero_s
         return place
 
     def restart(self) -> None:

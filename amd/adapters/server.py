@@ -86,6 +86,7 @@ class Server:
         self.sessions: set[Session] = set()
         self.in_flight: Counter[str] = Counter(dict.fromkeys(SYSTEMS, 0))
         self.ticked_s: float | None = None
+        self._reading_s: float | None = None
         self._calls_max = self.limits.calls_max
         self._n_calls = 0
         self._n_ending = 0
@@ -95,8 +96,8 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
 
     def now_s(self) -> float:
-        """The loop's own clock."""
-        return asyncio.get_running_loop().time()
+        """The loop's own clock; what is read in one pass has come by its beginning."""
+        return self._reading_s or asyncio.get_running_loop().time()
 
     @property
     def is_full(self) -> bool:
@@ -223,8 +224,9 @@ class Server:
             await asyncio.sleep(max(0.0, due_s - self.now_s()))
             for _ in range(READ_PASSES):
                 await asyncio.sleep(0)
-            begun_s = self.now_s()
+            self._reading_s = begun_s = self.now_s()
             self.pump.read()
+            self._reading_s = None
             if begun_s - looked_s >= LOOK_S:
                 looked_s = begun_s
                 self._look(begun_s)

@@ -111,11 +111,11 @@ class Seat:
 
     def feed(self, chunk: Chunk) -> tuple[Event, ...]:
         """Put audio aside."""
-        if not self.done:
-            if not self._chunks:
-                self._bench.await_turn(self)
-            self._chunks.append(chunk)
-            self.n_waiting += len(chunk)
+        chunks = self._chunks
+        if not chunks:
+            self._bench.await_turn(self)
+        chunks.append(chunk)
+        self.n_waiting += len(chunk)
         return ()
 
     def finish(self) -> tuple[Event, ...]:

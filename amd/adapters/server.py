@@ -185,7 +185,9 @@ class Server:
 
     async def failed(self) -> None:
         """Wait for a fault of ours that no call can outlive, and raise it."""
-        await asyncio.gather(*self._tasks)
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def stop(self) -> None:
         """Take no more calls, let those in flight go on for the grace, then end them."""

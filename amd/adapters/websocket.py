@@ -115,6 +115,7 @@ class WebsocketPeer(Peer):
         self._rest = b""
         self._parts: list[bytes] = []
         self._is_text = False
+        self._is_refused = False
         self.deadline_s = server.now_s() + OPEN_MAX_S
 
     def is_behind(self) -> bool:
@@ -146,7 +147,7 @@ class WebsocketPeer(Peer):
         if requests:
             self._answer(requests[0])
         else:
-            self._server.refuse("websocket", "no websocket")
+            self._refuse("no websocket")
             self.drop()
 
     def _take_frames(self) -> None:
@@ -178,12 +179,18 @@ class WebsocketPeer(Peer):
         """The connection ended."""
         if self._session is not None:
             self._session.end("closed")
+        elif not self._is_refused:
+            self._refuse("no handshake")
 
     def broke(self, error: Exception) -> None:
         """Tell a fault of ours, which ends this call alone."""
         if self._session is not None:
             self._session.tell_own_fault(error)
         self.drop()
+
+    def _refuse(self, reason: str | None) -> None:
+        self._is_refused = True
+        self._server.refuse("websocket", reason)
 
     def _answer(self, request: Request) -> None:
         """Begin a call, or say why not."""
@@ -202,15 +209,15 @@ class WebsocketPeer(Peer):
     def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
         """Why no call can begin; what that is of is told to those alone who may connect."""
         if not self._server.access.knows(token_of(request)):
-            self._server.refuse("websocket", "token")
+            self._refuse("token")
             return HTTPStatus.UNAUTHORIZED, "a token is needed: Authorization: Bearer ..., or ?token=..."
         try:
             system_at(request.path)
         except WireError as error:
-            self._server.refuse("websocket", "path")
+            self._refuse("path")
             return HTTPStatus.NOT_FOUND, str(error)
         if self._server.is_full:
-            self._server.refuse("websocket")
+            self._refuse(None)
             return HTTPStatus.SERVICE_UNAVAILABLE, "no room for a further call"
         return None
 

@@ -15,6 +15,7 @@ from benchmarks import (
     gallery,
     leave_one_out,
     listening,
+    listening_cost,
     probe,
     readme,
     recognising,
@@ -176,14 +177,21 @@ def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     loading.add_argument(
         "--profile", type=Path, metavar="FILE", help="profile the server's loop into it (cProfile)"
     )
+    loading.add_argument(
+        "--cost", action="store_true", help="CPU alone, of several numbers of calls, on a clock that waits"
+    )
     loading.set_defaults(
-        run=lambda options: listening.run(
-            audiosocket=options.audiosocket,
-            websocket=options.websocket,
-            minutes=options.minutes,
-            call_s=options.call,
-            out=options.out,
-            profile=options.profile,
+        run=lambda options: (
+            listening_cost.run(options.out, call_s=options.call)
+            if options.cost
+            else listening.run(
+                audiosocket=options.audiosocket,
+                websocket=options.websocket,
+                minutes=options.minutes,
+                call_s=options.call,
+                out=options.out,
+                profile=options.profile,
+            )
         )
     )
 

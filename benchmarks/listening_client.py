@@ -134,22 +134,34 @@ class Client:
         """Send until the time is up, then hang up."""
         began_s = time.monotonic()
         for tick in range(self._n_ticks):
-            while self._coming and self._coming[-1][0] <= tick:
-                _, phase, caller = self._coming.pop()
-                self._begin(caller)
-                self._phases[phase].append(caller)
-            for phase, callers in enumerate(self._phases):
-                wait_s = began_s + (tick + phase / PHASES) * FRAME_S - time.monotonic()
-                if wait_s > 0:
-                    time.sleep(wait_s)
-                self.sent_s[phase, tick] = time.monotonic()
-                self._send(callers, phase, tick)
-            if tick % 50 == 0:
-                self._sweep()
+            self.tick(tick, began_s)
         for caller in (caller for callers in self._phases for caller in callers):
             self._end(caller)
         time.sleep(REST_S)
         self._sweep()
+
+    def tick(self, tick: int, began_s: float | None = None) -> None:
+        """Send a frame of every call, spread over the tick if it has a beginning."""
+        while self._coming and self._coming[-1][0] <= tick:
+            _, phase, caller = self._coming.pop()
+            self._begin(caller)
+            self._phases[phase].append(caller)
+        for phase, callers in enumerate(self._phases):
+            if began_s is not None:
+                wait_s = began_s + (tick + phase / PHASES) * FRAME_S - time.monotonic()
+                if wait_s > 0:
+                    time.sleep(wait_s)
+            self.sent_s[phase, tick] = time.monotonic()
+            self._send(callers, phase, tick)
+        if tick % 50 == 0:
+            self._sweep()
+
+    def close(self) -> None:
+        """Let go of all sockets."""
+        for caller in (caller for callers in self._phases for caller in callers):
+            caller.socket.close()
+        for connection in self._closing:
+            connection.close()
 
     def _send(self, callers: list[Caller], phase: int, tick: int) -> None:
         for caller in callers:

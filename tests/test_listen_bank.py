@@ -146,6 +146,51 @@ def test_calls_beside_each_other_give_the_events_of_calls_alone():
         assert [line["type"] for line in mine[-2:]] == ["stopped", "ended"]
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.4])
+def test_frames_that_come_together_are_what_they_are_one_after_the_other(pause_s):
+    data = slin("human-01.wav", 4.0).tobytes()
+    frames = [frame(0x10, data[at : at + 320]) for at in range(0, len(data), 320)]
+    together, apart = (
+        Call(SYSTEMS["audiosocket"].make(), timing=SYSTEMS["audiosocket"].timing, now_s=0.0) for _ in range(2)
+    )
+    told = []
+    for call in (together, apart):
+        events, now_s = [], 0.0
+        for at in range(0, len(frames), 3):
+            now_s += 0.06 + (pause_s if at % 60 == 0 else 0.0)
+            for _ in range(5):
+                events += call.tick(now_s - 0.02)
+            three = frames[at : at + 3]
+            for piece in [b"".join(three)] if call is together else three:
+                events += call.feed(piece, now_s)
+        told.append([*events, *call.finish(now_s), call.allowance_s])
+    assert told[0] == told[1]
+    assert len(told[0]) > 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x10",
+        b"\x10\x00\x00",
+        b"\x10\x00\x03abc",
+        b"\x10\x00\x02ab\x10\x00",
+        b"\x10\x00\x02ab\x12\x00\x02cd",
+        b"\x10\x00\x02ab\x00\x00\x02cd",
+        b"\x00\x00\x00",
+        "text",
+    ],
+)
+def test_what_is_no_run_of_audio_is_left_alone(data):
+    decoder = SYSTEMS["audiosocket"].make()
+    assert decoder.feed_run(data) is None
+    (audio,) = decoder.feed(b"\x10\x00\x02ab")
+    assert audio.data == b"ab"
+    decoder.feed(b"\x10\x00")
+    assert decoder.feed_run(b"\x10\x00\x02ab") is None
+
+
 def bench_events(feeds, policy=PRESETS["balanced"]):
     """Feed seats of one bench by hand, without its thread: rounds of chunks a seat, then the end."""
     told = [[] for _ in feeds]

@@ -85,6 +85,37 @@ class AudioSocketDecoder:
         self._rest = b"" if self._stopped else rest[at:]
         return tuple(events)
 
+    def feed_run(self, data: bytes | str) -> Audio | None:
+        r"""Take bytes that are nothing but whole frames of audio of one rate and length, as most are.
+
+        Returns
+        -------
+        Audio or None
+            Their audio as one; None if they are anything else, and nothing of them is taken: `feed` takes them.
+
+        Examples
+        --------
+        >>> AudioSocketDecoder().feed_run(b"\x10\x00\x02ab\x10\x00\x02cd").data
+        b'abcd'
+        """
+        if self._rest or self._stopped or self._fault is not None or type(data) is not bytes:
+            return None
+        n_bytes, head = len(data), data[:HEADER_BYTES]
+        rate_hz = RATES_HZ.get(head[0]) if n_bytes > HEADER_BYTES else None
+        if rate_hz is None:
+            return None
+        size = (head[1] << 8) + head[2]
+        step = size + HEADER_BYTES
+        if size & 1 or not size or n_bytes % step:
+            return None
+        if n_bytes == step:
+            return Audio(data=data[HEADER_BYTES:], encoding=Encoding.PCM16, rate_hz=rate_hz)
+        starts = range(0, n_bytes, step)
+        if any([data[at : at + HEADER_BYTES] != head for at in starts]):  # noqa: C419 -- faster
+            return None
+        payloads = b"".join([data[at + HEADER_BYTES : at + step] for at in starts])
+        return Audio(data=payloads, encoding=Encoding.PCM16, rate_hz=rate_hz, n_packets=len(starts))
+
     def flush(self) -> tuple[MediaEvent, ...]:
         """Nothing is held back."""
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from amd.adapters.clock import FILL_MAX_S, Clock, Timing
@@ -100,6 +101,7 @@ class Call:
         judge: Judge | None = None,
     ) -> None:
         self._decoder = decoder
+        self._feed_run: Callable[[bytes | str], Audio | None] | None = getattr(decoder, "feed_run", None)
         self._clock = Clock(timing, now_s=now_s)
         self._detector = judge or Alone(policy, model=model)
         self._encoding: Encoding | None = None
@@ -139,7 +141,13 @@ class Call:
         WireError
             If it is not what the protocol allows; whether one can go on after it, `Decoder` tells.
         """
-        return () if self._stopped else self._take(self._decoder.feed(data), now_s)
+        if self._stopped:
+            return ()
+        if self._feed_run is not None:
+            audio = self._feed_run(data)
+            if audio is not None:
+                return self._hear(audio, now_s)
+        return self._take(self._decoder.feed(data), now_s)
 
     def arrival_s(self, at_s: float) -> float:
         """When the call's second ``at_s`` came, or was due: see `Clock.arrival_s`."""
@@ -199,16 +207,18 @@ class Call:
 
     def _hear(self, audio: Audio, now_s: float) -> tuple[Event, ...]:
         self._heard_at_s = now_s
+        detector = self._detector
+        if detector.done:  # nothing can come of it
+            return ()
         events: tuple[Event, ...] = ()
         if audio.encoding is not self._encoding or audio.rate_hz != self._rate_hz:
             events = self._change_form(audio)
         data = audio.data
-        gap, skip = self._clock.take(len(data) // self._sample_bytes, audio.at_sample, now_s)
+        gap, skip = self._clock.take(len(data) // self._sample_bytes, audio.at_sample, now_s, audio.n_packets)
         if gap:
             events += self._judge_gap(gap)
         if skip:
             data = data[skip * self._sample_bytes :]
-        detector = self._detector
         if detector.done or not data:
             return events
         if self._is_plain:

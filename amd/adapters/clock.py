@@ -135,7 +135,7 @@ class Clock:
         self._filled = True
         return n
 
-    def take(self, n_samples: int, at_sample: int | None, now_s: float) -> Place:
+    def take(self, n_samples: int, at_sample: int | None, now_s: float, n_packets: int = 1) -> Place:
         """Place audio that came; it asks for no silence but up to its own time, once `tick` found some due.
 
         Parameters
@@ -144,10 +144,12 @@ class Clock:
         at_sample : int or None
             Its place by the wire, from any origin; None if the wire has no time.
         now_s : float
+        n_packets : int
+            So many packets of one length that came together: the same as one after the other.
         """
         if now_s != self._now_s:
             self._advance(now_s)
-        long_s = n_samples / self._rate_hz
+        long_s = n_samples / self._rate_hz / n_packets
         if at_sample is not None:
             ahead = self._ahead(at_sample)
         elif self._filled:

@@ -226,21 +226,25 @@ class Server:
             await asyncio.sleep(max(0.0, due_s - self.now_s()))
             for _ in range(READ_PASSES):
                 await asyncio.sleep(0)
-            self._reading_s = begun_s = self.now_s()
-            self.pump.read()
-            self._reading_s = None
-            if begun_s - looked_s >= LOOK_S:
+            begun_s = self.now_s()
+            looks = begun_s - looked_s >= LOOK_S
+            if looks:
                 looked_s = begun_s
-                self._look(begun_s)
+            self.read(begun_s, looks=looks)
             self.bench.begin_turn()
             self.ticked_s = self.now_s()
             self.watch.ticked(begun_s - due_s, self.ticked_s - begun_s)
             due_s = begun_s + min(TICK_MAX_S, max(TICK_S, 2 * (self.ticked_s - begun_s)))
 
-    def _look(self, now_s: float) -> None:
-        for session in list(self.sessions):
-            session.tick(now_s)
-        self.pump.expire(now_s)
+    def read(self, now_s: float, *, looks: bool) -> None:
+        """Read what came on all sockets, and let time pass on every call if it is time to look at it."""
+        self._reading_s = now_s
+        self.pump.read()
+        if looks:
+            for session in list(self.sessions):
+                session.tick(now_s)
+            self.pump.expire(now_s)
+        self._reading_s = None
 
 
 class AudioSocketPeer(Peer):

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -140,6 +141,8 @@ async def _listen(options: argparse.Namespace, settings: Settings) -> None:
             port = ends.enter_context(metrics.serve(server, *settings.metrics, lost=lambda: lines.n_lost))
             say(f"amd: metrics on {settings.metrics[0]}:{port}")
         await _open(server, settings)
+        gc.collect()
+        gc.freeze()  # what is here now stays: a collection looks at calls alone
         await _until(stopped, server)
         say(f"amd: stopping, {len(server.sessions)} calls in flight")
         await server.stop()

@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import psutil
@@ -66,8 +66,11 @@ def run(
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server,  # noqa: S603
     ):
-        ports = [_port(server) for _ in range(2)]
-        threading.Thread(target=server.stderr.read, daemon=True).start()
+        stdout, stderr = server.stdout, server.stderr
+        if stdout is None or stderr is None:  # both are pipes
+            raise SystemExit("no pipes")
+        ports = [_port(stderr) for _ in range(2)]
+        threading.Thread(target=stderr.read, daemon=True).start()
         plan = Plan(
             audiosocket=audiosocket,
             websocket=websocket,
@@ -77,7 +80,7 @@ def run(
             websocket_port=ports[1],
         )
         load_before = os.getloadavg()
-        reader = threading.Thread(target=_read, args=(server, heard), daemon=True)
+        reader = threading.Thread(target=_read, args=(stdout, heard), daemon=True)
         reader.start()
         sent = _drive(plan, Path(folder) / "sent.npz", server.pid, heard)
         server.send_signal(signal.SIGTERM)
@@ -98,10 +101,10 @@ def run(
     return data
 
 
-def _port(server: subprocess.Popen[bytes]) -> int:
-    line = server.stderr.readline().decode()
+def _port(stderr: IO[bytes]) -> int:
+    line = stderr.readline().decode()
     if ":" not in line:
-        raise SystemExit(f"the server did not start: {line}{server.stderr.read().decode()}")
+        raise SystemExit(f"the server did not start: {line}{stderr.read().decode()}")
     return int(line.rpartition(":")[2])
 
 
@@ -124,9 +127,9 @@ def _drive(plan: Plan, out: Path, pid: int, heard: Heard) -> Any:
     return np.load(out)
 
 
-def _read(server: subprocess.Popen[bytes], heard: Heard) -> None:
+def _read(stdout: IO[bytes], heard: Heard) -> None:
     """Read what the server tells; only verdicts are parsed to the last field."""
-    for text in server.stdout:
+    for text in stdout:
         now_s = time.monotonic()
         line = json.loads(text)
         heard.told[line["type"]] += 1

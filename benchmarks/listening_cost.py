@@ -1,7 +1,7 @@
-"""``python -m benchmarks listen --cost``: the CPU that a server needs for so many calls, on a clock that waits for it.
+"""``python -m benchmarks listen --cost``: the CPU that a server needs for so many calls, on a clock that waits.
 
-Server and calls are in one thread, over real sockets, and the clock goes on when both are done. So CPU times do not
-depend on what else the machine does, but for its caches; how late verdicts are is not measured here.
+Server and calls are in one thread, over real sockets, and the clock goes on when both are done. So CPU times
+depend on what else the machine does for its caches alone; how late verdicts are is not measured here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from amd.adapters.server import LOOK_S, TICK_MAX_S, Limits, Server
 from amd.adapters.websocket import listen_websocket
 from benchmarks.listening_client import FRAME_S, HOST, RAMP_S, Client, Plan
 
-CALLS: Final = ((200, 100),)
+CALLS: Final = ((200, 100), (1000, 500), (2000, 1000))
 FULL_S: Final = 20.0
 """With all calls."""
 TICKS_A_PASS: Final = round(TICK_MAX_S / FRAME_S)
@@ -87,13 +89,13 @@ async def _measure(audiosocket: int, websocket: int, call_s: float) -> dict[str,
     n_busy = []
     looked_s = 0.0
     for tick in range(round(plan.run_s / FRAME_S)):
-        sends.append(_clocked(lambda tick=tick: client.tick(tick)))
+        sends.append(_clocked(partial(client.tick, tick)))
         server.time_s = (tick + 1) * FRAME_S
         if tick % TICKS_A_PASS:
             continue
         looks = server.time_s - looked_s >= LOOK_S
         looked_s = server.time_s if looks else looked_s
-        reads.append(_clocked(lambda looks=looks: server.read(server.time_s, looks=looks)))
+        reads.append(_clocked(partial(server.read, server.time_s, looks=looks)))
         n_busy.append(sum(not session.seat.done for session in server.sessions))
         turns.append(_clocked(server.bench.turn))
     rss = psutil.Process().memory_info().rss
@@ -115,7 +117,7 @@ async def _measure(audiosocket: int, websocket: int, call_s: float) -> dict[str,
     }
 
 
-def _clocked(work: Any) -> float:
+def _clocked(work: Callable[[], object]) -> float:
     """CPU seconds of this thread."""
     start_s = time.thread_time()
     work()

@@ -33,6 +33,8 @@ SAMPLE_S: Final = 1.0
 P99_TARGET_MS: Final = 60.0
 SPARE: Final = 200
 """Calls that are ending count until the last of them was told."""
+CUT_OFF_FRAMES: Final = 50
+"""At the end all calls are cut off at once; verdicts on their last second are no part of the latency."""
 QUANTILES: Final = (50, 90, 99, 99.9, 100)
 
 
@@ -151,7 +153,7 @@ def _figures(plan: Plan, heard: Heard, sent: Any) -> dict[str, Any]:
     for call_id, _, _, known_s, now_s in heard.verdicts:
         kind, phase, tick = calls[_number(call_id)]
         frame = min(n_frames, int(np.ceil(known_s / FRAME_S - 1e-6))) - 1
-        if frame >= 0 and tick + frame < sent_s.shape[1]:
+        if frame >= 0 and tick + frame < sent_s.shape[1] - CUT_OFF_FRAMES:
             late_ms[KINDS[kind]].append(1e3 * (now_s - sent_s[phase, tick + frame]))
     everything = np.concatenate([np.array(one) for one in late_ms.values()])
     everything = everything[np.isfinite(everything)]

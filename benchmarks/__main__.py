@@ -14,6 +14,8 @@ from benchmarks import (
     fit_peers,
     gallery,
     leave_one_out,
+    listening,
+    listening_cost,
     probe,
     readme,
     recognising,
@@ -83,6 +85,7 @@ def main() -> None:
     scaling.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     scaling.add_argument("--plot", type=Path, metavar="FILE", help="draw them (needs matplotlib)")
     scaling.set_defaults(run=lambda options: scale.run(options.out, options.plot))
+    _add_listen(commands)
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
     timing = commands.add_parser("speed", help="CPU time of amd and the peers, as ratios, on one core")
@@ -161,6 +164,36 @@ def _add_verdicts(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     sweeping.set_defaults(
         run=lambda options: curve.run(
             options.sets, peers=options.peers, out=options.out, jobs=options.jobs, n_checked=options.check
+        )
+    )
+
+
+def _add_listen(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command that loads a server with calls."""
+    loading = commands.add_parser("listen", help="load `amd listen` with calls: how late its verdicts are")
+    loading.add_argument("--audiosocket", type=int, default=200, metavar="N", help="calls at once (default 200)")
+    loading.add_argument("--websocket", type=int, default=100, metavar="N", help="calls at once (default 100)")
+    loading.add_argument("--minutes", type=float, default=0.5, metavar="N", help="with all of them (default 0.5)")
+    loading.add_argument("--call", type=float, default=30.0, metavar="SECONDS", help="of a call (default 30)")
+    loading.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    loading.add_argument(
+        "--profile", type=Path, metavar="FILE", help="profile the server's loop into it (cProfile)"
+    )
+    loading.add_argument(
+        "--cost", action="store_true", help="CPU alone, of several numbers of calls, on a clock that waits"
+    )
+    loading.set_defaults(
+        run=lambda options: (
+            listening_cost.run(options.out, call_s=options.call)
+            if options.cost
+            else listening.run(
+                audiosocket=options.audiosocket,
+                websocket=options.websocket,
+                minutes=options.minutes,
+                call_s=options.call,
+                out=options.out,
+                profile=options.profile,
+            )
         )
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from amd.adapters.clock import Clock, Timing
+from collections.abc import Callable
+from typing import Protocol
+
+from amd.adapters.clock import FILL_MAX_S, Clock, Timing
 from amd.adapters.media import (
     Audio,
     Decoder,
@@ -14,7 +17,7 @@ from amd.adapters.media import (
     Stopped,
     Track,
 )
-from amd.audio import RATE_HZ, Encoding, Samples, StreamDecoder
+from amd.audio import RATE_HZ, Chunk, Encoding, StreamDecoder
 from amd.detector import Detector
 from amd.events import Event, Verdict
 from amd.model import Model
@@ -22,6 +25,40 @@ from amd.policy import PRESETS, Policy
 
 Told = MediaEvent | Event
 """What a call tells: events of its system (never audio) and of the detector."""
+
+
+class Judge(Protocol):
+    """Who says what answered: a detector of the call's own, or a seat in a bank (`amd.adapters.sharing.Seat`)."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no event can come any more."""
+        ...
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict so far."""
+        ...
+
+    def takes(self, encoding: Encoding) -> bool:
+        """Whether bytes of this encoding, at 8 kHz, may be given as they came."""
+        ...
+
+    def feed(self, chunk: Chunk, /) -> tuple[Event, ...]:
+        """Take audio; return what it made known, as far as that is known at once."""
+        ...
+
+    def finish(self) -> tuple[Event, ...]:
+        """End the call."""
+        ...
+
+
+class Alone(Detector):
+    """A detector of the call's own."""
+
+    def takes(self, encoding: Encoding) -> bool:
+        """Whether bytes of this encoding may be given as they came."""
+        return encoding is Encoding.PCM16
 
 
 class Call:
@@ -39,6 +76,8 @@ class Call:
         When the call began, of any clock that does not go back. `feed`, `tick` and `finish` take the same clock.
     policy : Policy, optional
     model : Model, optional
+    judge : Judge, optional
+        A detector with this policy and model unless given.
 
     Examples
     --------
@@ -59,13 +98,17 @@ class Call:
         now_s: float,
         policy: Policy = PRESETS["balanced"],
         model: Model | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._decoder = decoder
+        self._feed_run: Callable[[bytes | str], Audio | None] | None = getattr(decoder, "feed_run", None)
         self._clock = Clock(timing, now_s=now_s)
-        self._detector = Detector(policy, model=model)
-        self._form: tuple[Encoding, int] | None = None
-        self._samples = StreamDecoder()
+        self._detector = judge or Alone(policy, model=model)
+        self._encoding: Encoding | None = None
         self._rate_hz = RATE_HZ
+        self._sample_bytes = 1
+        self._is_plain = False
+        self._samples = StreamDecoder()
         self._heard_at_s = now_s
         self._stopped = False
         self.call_id: str | None = None
@@ -98,16 +141,33 @@ class Call:
         WireError
             If it is not what the protocol allows; whether one can go on after it, `Decoder` tells.
         """
-        return () if self._stopped else self._take(self._decoder.feed(data), now_s)
+        if self._stopped:
+            return ()
+        if self._feed_run is not None:
+            audio = self._feed_run(data)
+            if audio is not None:
+                return self._hear(audio, now_s)
+        return self._take(self._decoder.feed(data), now_s)
 
-    def tick(self, now_s: float) -> tuple[Told, ...]:
-        """Let time pass, when nothing waits to be fed: silence that is due is judged. Ten times a second do."""
+    def arrival_s(self, at_s: float) -> float:
+        """When the call's second ``at_s`` came, or was due: see `Clock.arrival_s`."""
+        return self._clock.arrival_s(at_s)
+
+    def tick(self, now_s: float, most_s: float = FILL_MAX_S) -> tuple[Told, ...]:
+        """Let time pass, when nothing waits to be fed: silence that is due is judged. Ten times a second do.
+
+        Parameters
+        ----------
+        now_s : float
+        most_s : float
+            Judge no more silence than this at once.
+        """
         if self._stopped:
             return ()
         told: tuple[Told, ...] = ()
         if now_s - self._heard_at_s > self._clock.allowance_s:
             told = self._take(self._decoder.flush(), now_s)
-        return (*told, *self._judge_gap(self._clock.tick(now_s)))
+        return (*told, *self._judge_gap(self._clock.tick(now_s, most_s)))
 
     def finish(self, now_s: float) -> tuple[Told, ...]:
         """The connection ended: what is still due. A second call gives nothing.
@@ -128,7 +188,7 @@ class Call:
     def _take(self, events: tuple[MediaEvent, ...], now_s: float) -> tuple[Told, ...]:
         told: list[Told] = []
         for event in events:
-            if isinstance(event, Audio):
+            if type(event) is Audio:
                 if event.track is not Track.NEAR:
                     told += self._hear(event, now_s)
                 continue
@@ -147,19 +207,32 @@ class Call:
 
     def _hear(self, audio: Audio, now_s: float) -> tuple[Event, ...]:
         self._heard_at_s = now_s
-        events = self._change_form(audio) if (audio.encoding, audio.rate_hz) != self._form else ()
-        place = self._clock.take(audio.n_samples, audio.at_sample, now_s)
-        events += self._judge_gap(place.gap_samples)
-        data = audio.data[place.skip_samples * audio.encoding.sample_bytes :]
-        return (*events, *self._judge(self._samples.feed(data)))
+        detector = self._detector
+        if detector.done:  # nothing can come of it
+            return ()
+        events: tuple[Event, ...] = ()
+        if audio.encoding is not self._encoding or audio.rate_hz != self._rate_hz:
+            events = self._change_form(audio)
+        data = audio.data
+        gap, skip = self._clock.take(len(data) // self._sample_bytes, audio.at_sample, now_s, audio.n_packets)
+        if gap:
+            events += self._judge_gap(gap)
+        if skip:
+            data = data[skip * self._sample_bytes :]
+        if detector.done or not data:
+            return events
+        if self._is_plain:
+            return events + detector.feed(data)
+        return events + self._judge(self._samples.feed(data))
 
     def _change_form(self, audio: Audio) -> tuple[Event, ...]:
         """Audio of another encoding or rate follows."""
         events = self._judge(self._samples.finish())
-        self._form = audio.encoding, audio.rate_hz
+        self._encoding, self._rate_hz = audio.encoding, audio.rate_hz
+        self._sample_bytes = audio.encoding.sample_bytes
+        self._is_plain = audio.rate_hz == RATE_HZ and self._detector.takes(audio.encoding)
         self._samples = StreamDecoder(audio.encoding, audio.rate_hz)
         self._clock.change_rate(audio.rate_hz)
-        self._rate_hz = audio.rate_hz
         return events
 
     def _judge_gap(self, n_samples: int) -> tuple[Event, ...]:
@@ -167,8 +240,8 @@ class Call:
             return ()
         return self._judge(self._samples.gap(n_samples / self._rate_hz))
 
-    def _judge(self, samples: Samples) -> tuple[Event, ...]:
-        return self._detector.feed(samples) if samples.size and not self._detector.done else ()
+    def _judge(self, chunk: Chunk) -> tuple[Event, ...]:
+        return self._detector.feed(chunk) if len(chunk) and not self._detector.done else ()
 
     def _conclude(self) -> tuple[Event, ...]:
         if self._stopped:

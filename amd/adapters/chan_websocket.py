@@ -10,7 +10,16 @@ from __future__ import annotations
 from typing import Final
 
 from amd.adapters.fields import Message, integer_at, read_message, text_at
-from amd.adapters.media import Audio, MediaEvent, Started, Stopped, check_digit, check_size, check_whole
+from amd.adapters.media import (
+    MESSAGE_MAX_BYTES,
+    Audio,
+    MediaEvent,
+    Started,
+    Stopped,
+    check_digit,
+    check_size,
+    check_whole,
+)
 from amd.audio import Encoding
 from amd.errors import WireError
 
@@ -66,11 +75,14 @@ class ChanWebsocketDecoder:
             return ()
         if isinstance(data, str):
             return self._take_control(read_message(data) if data.lstrip().startswith("{") else read_words(data))
-        check_size(len(data), "a binary frame")
+        n_bytes = len(data)
+        if n_bytes > MESSAGE_MAX_BYTES:
+            check_size(n_bytes, "a binary frame")
         if self._format is None:
-            raise WireError(f"{len(data)} bytes of audio came before MEDIA_START, which names their format")
+            raise WireError(f"{n_bytes} bytes of audio came before MEDIA_START, which names their format")
         encoding, rate_hz = self._format
-        check_whole(data, encoding)
+        if n_bytes & 1:  # no format has samples of more than two bytes
+            check_whole(data, encoding)
         return (Audio(data=data, encoding=encoding, rate_hz=rate_hz),) if data else ()
 
     def flush(self) -> tuple[MediaEvent, ...]:

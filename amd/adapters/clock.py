@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from amd.audio import RATE_HZ
 from amd.errors import AudioError
@@ -49,12 +49,15 @@ class Timing:
                 raise AudioError(f"{name}={value} is outside 0 to {limit_s} s: milliseconds?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where audio belongs: after so many samples of silence, without so many of its first."""
 
     gap_samples: int
     skip_samples: int
+
+
+HERE: Final = Place(gap_samples=0, skip_samples=0)
+"""Nearly all audio: it follows what came before it."""
 
 
 class Clock:
@@ -101,10 +104,20 @@ class Clock:
         """Seconds of the call so far."""
         return self._given / self._rate_hz
 
-    def tick(self, now_s: float) -> int:
+    def arrival_s(self, at_s: float) -> float:
+        """When the far end's second ``at_s`` would have come, had it come as early as the earliest did."""
+        return self._zero_s + at_s
+
+    def tick(self, now_s: float, most_s: float = FILL_MAX_S) -> int:
         """Return the samples of silence that are due, now that nothing waits to be read.
 
         However often it is asked, the total is the same.
+
+        Parameters
+        ----------
+        now_s : float
+        most_s : float
+            Give no more at once; the rest is due the next time.
         """
         self._advance(now_s)
         if self._paused:
@@ -117,11 +130,12 @@ class Clock:
         if n > most:
             self._zero_s += (n - most) / self._rate_hz
             n = most
+        n = min(n, round(most_s * self._rate_hz))
         self._given += n
         self._filled = True
         return n
 
-    def take(self, n_samples: int, at_sample: int | None, now_s: float) -> Place:
+    def take(self, n_samples: int, at_sample: int | None, now_s: float, n_packets: int = 1) -> Place:
         """Place audio that came; it asks for no silence but up to its own time, once `tick` found some due.
 
         Parameters
@@ -130,19 +144,31 @@ class Clock:
         at_sample : int or None
             Its place by the wire, from any origin; None if the wire has no time.
         now_s : float
+        n_packets : int
+            So many packets of one length that came together: the same as one after the other.
         """
-        self._advance(now_s)
-        if at_sample is None:
-            behind_s = self._now_s - self._zero_s - n_samples / self._rate_hz - self.given_s
-            ahead = max(0, round(behind_s * self._rate_hz)) if self._filled else 0
-        else:
+        if now_s != self._now_s:
+            self._advance(now_s)
+        long_s = n_samples / self._rate_hz / n_packets
+        if at_sample is not None:
             ahead = self._ahead(at_sample)
-        gap, skip = max(0, ahead), min(n_samples, max(0, -ahead))
-        self._given += gap + n_samples - skip
+        elif self._filled:
+            behind_s = self._now_s - self._zero_s - long_s - self.given_s
+            ahead = max(0, round(behind_s * self._rate_hz))
+        else:
+            ahead = 0
+        place = HERE
+        if ahead != 0:
+            place = Place(max(0, ahead), min(n_samples, max(0, -ahead)))
+            n_samples += place.gap_samples - place.skip_samples
+        self._given += n_samples
         self._filled = False
-        self._packet_s = max(self._packet_s, min(PACKET_MAX_S, n_samples / self._rate_hz))
-        self._zero_s = min(self._zero_s, self._now_s - self.given_s)
-        return Place(gap_samples=gap, skip_samples=skip)
+        if long_s > self._packet_s:
+            self._packet_s = min(PACKET_MAX_S, long_s)
+        zero_s = self._now_s - self._given / self._rate_hz
+        if zero_s < self._zero_s:
+            self._zero_s = zero_s
+        return place
 
     def restart(self) -> None:
         """The wire counts anew: what comes next belongs where the call stands."""
@@ -168,9 +194,10 @@ class Clock:
     def _advance(self, now_s: float) -> None:
         if not math.isfinite(now_s):
             raise AudioError(f"now_s={now_s} must be finite")
-        if self._paused:
-            self._zero_s += max(0.0, now_s - self._now_s)
-        self._now_s = max(self._now_s, now_s)
+        if now_s > self._now_s:
+            if self._paused:
+                self._zero_s += now_s - self._now_s
+            self._now_s = now_s
 
     def _ahead(self, at_sample: int) -> int:
         """How far beyond what was given a place on the wire is; negative when it is late."""

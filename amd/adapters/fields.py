@@ -14,6 +14,8 @@ Path = tuple[str, ...]
 
 INTEGER_MAX: Final = 2**62
 """Sequence numbers and times beyond this are none."""
+DIGITS_MAX: Final = 18
+"""So many digits are within it."""
 
 
 def read_message(text: str) -> Message:
@@ -40,7 +42,7 @@ def find(message: Message, path: Path) -> Any:
     """Return what is at a path, or None where there is nothing."""
     value: Any = message
     for name in path:
-        if not isinstance(value, dict):
+        if type(value) is not dict:
             return None
         value = value.get(name)
     return value
@@ -49,8 +51,8 @@ def find(message: Message, path: Path) -> Any:
 def text_at(message: Message, path: Path, *, max_chars: int = FIELD_MAX_CHARS) -> str | None:
     """Return a text (or a number as text), or None where there is nothing; raise `WireError` on anything else."""
     value = find(message, path)
-    if value is None:
-        return None
+    if value is None or (type(value) is str and len(value) <= max_chars):
+        return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= INTEGER_MAX:
         value = str(value)
     if not isinstance(value, str):
@@ -71,6 +73,8 @@ def integer_at(message: Message, path: Path) -> int | None:
     value = find(message, path)
     if value is None:
         return None
+    if type(value) is str and len(value) <= DIGITS_MAX and value.isdecimal():
+        return int(value)
     number: float | None = None
     if isinstance(value, str) and len(value) <= FIELD_MAX_CHARS:
         number = _number(value)

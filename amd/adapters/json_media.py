@@ -9,7 +9,6 @@ read in other people's clients.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from dataclasses import dataclass, replace
 from typing import Final
@@ -31,6 +30,11 @@ from amd.adapters.reorder import Reorder
 from amd.audio import RATE_HZ, Encoding
 from amd.errors import WireError
 
+EVENT: Final[Path] = ("event",)
+TRACK: Final[Path] = ("media", "track")
+TIMESTAMP: Final[Path] = ("media", "timestamp")
+CHUNK: Final[Path] = ("media", "chunk")
+PAYLOAD: Final[Path] = ("media", "payload")
 WINDOW_CHUNKS: Final = 5
 """A chunk is awaited while this many others wait for it: 100 ms at 20 ms a chunk."""
 
@@ -125,7 +129,7 @@ class JsonMediaDecoder:
         if self._stopped:
             return ()
         message = read_message(data)
-        event = text_at(message, ("event",))
+        event = text_at(message, EVENT)
         if event == "media":
             return self._take_media(message)
         if event == "start":
@@ -168,12 +172,12 @@ class JsonMediaDecoder:
     def _take_media(self, message: Message) -> tuple[MediaEvent, ...]:
         if self._encoding is None:
             raise WireError("media came before start, which names its encoding")
-        name = text_at(message, ("media", "track"))
+        name = text_at(message, TRACK)
         track = TRACKS.get(name)
         if track is None:
             raise WireError(f"track {name!r} is neither inbound nor outbound")
-        at_ms = integer_at(message, ("media", "timestamp"))
-        chunk = integer_at(message, ("media", "chunk"))
+        at_ms = integer_at(message, TIMESTAMP)
+        chunk = integer_at(message, CHUNK)
         data = _payload(message, self._encoding)
         if not data:
             return ()
@@ -184,7 +188,7 @@ class JsonMediaDecoder:
             track=track,
             at_sample=None if at_ms is None else at_ms * self._rate_hz // 1000,
         )
-        if not self._dialect.window_chunks or chunk is None:
+        if chunk is None or not self._dialect.window_chunks:
             return (audio,)
         return tuple(self._orders[track].push(chunk, audio))
 
@@ -193,11 +197,11 @@ class JsonMediaDecoder:
 
 
 def _payload(message: Message, encoding: Encoding) -> bytes:
-    text = text_at(message, ("media", "payload"), max_chars=MESSAGE_MAX_BYTES)
+    text = text_at(message, PAYLOAD, max_chars=MESSAGE_MAX_BYTES)
     if text is None:
         raise WireError("media.payload is not there")
     try:
-        data = base64.b64decode(text, validate=True)
+        data = binascii.a2b_base64(text, strict_mode=True)
     except (ValueError, binascii.Error):
         raise WireError(f"media.payload of {len(text)} characters is no base64") from None
     return check_whole(data, encoding)

@@ -63,6 +63,8 @@ class Audio(MediaEvent):
     at_sample : int or None
         Where it belongs by the sender's own time, in samples since an origin of the sender's; None where the wire
         has no time: it follows what came before it.
+    n_packets : int
+        So many packets of one length, joined (`AudioSocketDecoder.feed_run`).
     """
 
     type: ClassVar[str] = "audio"
@@ -71,6 +73,7 @@ class Audio(MediaEvent):
     rate_hz: int
     track: Track = Track.FAR
     at_sample: int | None = None
+    n_packets: int = 1
 
     @property
     def n_samples(self) -> int:

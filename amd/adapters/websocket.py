@@ -1,31 +1,49 @@
-"""Media websockets for `amd.adapters.server`: the path names the system. Needs the extra ``adapters``."""
+"""Media websockets for `amd.adapters.server`: the path names the system. Needs the extra ``adapters``.
+
+The protocol is that of the package websockets, without its connections: bytes come from the server's pump. Nearly
+all that comes is messages of one frame; these are cut here, at half of the cost of a packet.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import socket
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from amd.adapters import l16
 from amd.adapters.l16 import MIXES, L16Decoder
 from amd.adapters.media import MESSAGE_MAX_BYTES
-from amd.adapters.server import CLOSE_MAX_S, Listener, Server, Session
+from amd.adapters.pump import NEVER_S, OPEN_MAX_S, Peer
+from amd.adapters.server import CLOSE_MAX_S, Server
+from amd.adapters.session import Session
 from amd.adapters.systems import SYSTEMS, System, system_of
+from amd.adapters.websocket_frames import MASK_BYTES, WHOLE, extent_of
 from amd.audio import RATE_HZ, check_rate
 from amd.errors import AudioError, WireError
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # where its compiled part was not built
+    from websockets.utils import apply_mask
+
 SUBPROTOCOLS: Final = ("media", "audio.jambonz.org", "audio.drachtio.org")
 """Asked for by Asterisk (websocket_client.conf), jambonz and mod_audio_fork; who asks for none gets none."""
-OPEN_MAX_S: Final = 10.0
-QUEUE_MESSAGES: Final = 64
-"""Messages that wait to be read, per connection: a second of 20 ms each; beyond it, TCP holds the peer back."""
+HEAD_END: Final = b"\r\n\r\n"
+HEAD_MAX_BYTES: Final = 16_384
+"""A request is shorter."""
+TEXT: Final = 0x81
+BEARER: Final = "Bearer "
+QUIET: Final = logging.Logger("amd.adapters.websocket", level=logging.CRITICAL + 1)
+"""The library would log what peers send."""
 
 
 def system_at(path: str) -> System:
@@ -65,68 +83,188 @@ def system_at(path: str) -> System:
 async def listen_websocket(server: Server, host: str, port: int) -> int:
     """Accept media websockets; returns the port (any free one for 0)."""
 
-    def check(connection: ServerConnection, request: Request) -> Response | None:
-        try:
-            system_at(request.path)
-        except WireError as error:
-            return connection.respond(HTTPStatus.NOT_FOUND, f"{error}\n")
-        if server.is_full:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "no room for a further call\n")
-        return None
+    def accept(connection: socket.socket, _: str) -> None:
+        tls = server.access.tls
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        WebsocketPeer(server, connection)
 
-    listening = await serve(
-        lambda connection: _handle(server, connection),
-        host,
-        port,
-        process_request=check,
-        select_subprotocol=_subprotocol,
-        compression=None,
-        open_timeout=OPEN_MAX_S,
-        close_timeout=CLOSE_MAX_S,
-        max_size=MESSAGE_MAX_BYTES,
-        max_queue=QUEUE_MESSAGES,
-    )
-    server.add(
-        Listener(
-            close=lambda: listening.close(close_connections=False),
-            wait_closed=listening.wait_closed,
-        )
-    )
-    bound: int = next(iter(listening.sockets)).getsockname()[1]
-    return bound
+    return server.accept(host, port, "websocket", accept)
 
 
-def _subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+def token_of(request: Request) -> str | None:
+    """The token of a request: ``Authorization: Bearer ...``, or ``?token=...`` where headers cannot be set."""
+    authorization = request.headers.get("Authorization", "")
+    if authorization.startswith(BEARER):
+        return authorization.removeprefix(BEARER).strip()
+    return parse_qs(urlsplit(request.path).query).get("token", [None])[0]
+
+
+def _subprotocol(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return next((one for one in offered if one in SUBPROTOCOLS), None)
 
 
-async def _handle(server: Server, connection: ServerConnection) -> None:
-    """Follow one connection to its end."""
-    request = connection.request
-    if request is None:
-        return
-    closing: set[asyncio.Task[None]] = set()
+class WebsocketPeer(Peer):
+    """One websocket: its handshake, then a call."""
 
-    def close(reason: str) -> None:
-        closing.add(asyncio.create_task(connection.close(1008 if reason == "fault" else 1000, reason)))
+    def __init__(self, server: Server, connection: socket.socket) -> None:
+        super().__init__(server.pump, connection)
+        self._server = server
+        self._protocol = ServerProtocol(select_subprotocol=_subprotocol, max_size=MESSAGE_MAX_BYTES, logger=QUIET)
+        self._session: Session | None = None
+        self._rest = b""
+        self._parts: list[bytes] = []
+        self._is_text = False
+        self._is_refused = False
+        self.deadline_s = server.now_s() + OPEN_MAX_S
 
-    session = server.open(system_at(request.path), close)
-    if session is None:
-        await connection.close(1013, "full")
-        return
-    try:
-        await _follow(session, connection)
-    except ConnectionClosed:
-        session.end("closed")
-    finally:
-        session.end("closed")
-        await asyncio.gather(*closing)
+    def is_behind(self) -> bool:
+        """Whether its audio waits for the bank."""
+        return self._session is not None and self._session.is_ahead
 
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._rest = self._rest + data if self._rest else data
+        if self._session is None:
+            self._shake_hands()
+        session, protocol = self._session, self._protocol
+        if session is not None:
+            self._take_frames()
+        if protocol.writes:
+            self._send_writes()
+        if session is not None and protocol.state is not State.OPEN:
+            session.end("closed" if protocol.close_rcvd is not None else "broken")
 
-async def _follow(session: Session, connection: ServerConnection) -> None:
-    async for message in connection:
+    def _shake_hands(self) -> None:
+        """Take the request, once it is whole, and answer it."""
+        head, end, self._rest = self._rest.partition(HEAD_END)
+        if not end:
+            self._rest = head
+            if len(head) < HEAD_MAX_BYTES:
+                return
+        self._protocol.receive_data(head + end)
+        requests = [event for event in self._protocol.events_received() if isinstance(event, Request)]
+        if requests:
+            self._answer(requests[0])
+        else:
+            self._refuse("no websocket")
+            self.drop()
+
+    def _take_frames(self) -> None:
+        """Take the frames that are whole: messages of one frame here, what is rarer by the library's protocol."""
+        data, at, n_bytes = self._rest, 0, len(self._rest)
+        protocol = self._protocol
+        while protocol.state is State.OPEN:
+            extent = extent_of(data, at)
+            if extent is None:
+                break
+            first, is_masked, start, end = extent
+            is_plain = is_masked and first in WHOLE and not self._parts
+            if end - start > MESSAGE_MAX_BYTES:  # the library refuses it by its head
+                is_plain, end = False, n_bytes
+            if end > n_bytes:
+                break
+            if is_plain:
+                self._is_text = first == TEXT
+                self._give(apply_mask(data[start:end], data[start - MASK_BYTES : start]))
+            else:
+                protocol.receive_data(data[at:end])
+                for event in protocol.events_received():
+                    if isinstance(event, Frame):
+                        self._take(event)
+            at = end
+        self._rest = data[at:] if at < n_bytes else b""
+
+    def lost(self) -> None:
+        """The connection ended."""
+        if self._session is not None:
+            self._session.end("closed")
+        elif not self._is_refused:
+            self._refuse("no handshake")
+
+    def broke(self, error: Exception) -> None:
+        """Tell a fault of ours, which ends this call alone."""
+        if self._session is not None:
+            self._session.tell_own_fault(error)
+        self.drop()
+
+    def _refuse(self, reason: str | None) -> None:
+        self._is_refused = True
+        self._server.refuse("websocket", reason)
+
+    def _answer(self, request: Request) -> None:
+        """Begin a call, or say why not."""
+        refusal = self._refusal(request)
+        if refusal is not None:
+            status, text = refusal
+            self._protocol.send_response(self._protocol.reject(status, f"{text}\n"))
+            return
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return
+        self.deadline_s = NEVER_S
+        self._session = self._server.open(system_at(request.path), self._close)
+
+    def _refusal(self, request: Request) -> tuple[HTTPStatus, str] | None:
+        """Why no call can begin; what that is of is told to those alone who may connect."""
+        if not self._server.access.knows(token_of(request)):
+            self._refuse("token")
+            return HTTPStatus.UNAUTHORIZED, "a token is needed: Authorization: Bearer ..., or ?token=..."
+        try:
+            system_at(request.path)
+        except WireError as error:
+            self._refuse("path")
+            return HTTPStatus.NOT_FOUND, str(error)
+        if self._server.is_full:
+            self._refuse(None)
+            return HTTPStatus.SERVICE_UNAVAILABLE, "no room for a further call"
+        return None
+
+    def _take(self, frame: Frame) -> None:
+        """Take a frame; a message may come in several."""
+        opcode, data = frame.opcode, frame.data
+        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            self._is_text = opcode is Opcode.TEXT
+        elif opcode is not Opcode.CONT:
+            return
+        if not frame.fin or opcode is Opcode.CONT:
+            self._parts.append(bytes(data))
+            if not frame.fin:
+                return
+            data = b"".join(self._parts)
+            self._parts.clear()
+        self._give(data)
+
+    def _give(self, data: bytes | bytearray | memoryview) -> None:
+        """Give a message to the call."""
+        session = self._session
+        if session is None:
+            return
+        try:
+            message = str(data, "utf-8") if self._is_text else bytes(data)
+        except UnicodeDecodeError:
+            self._protocol.fail(CloseCode.INVALID_DATA, "text that is no UTF-8")
+            return
         for reply in session.feed(message):
-            await connection.send(reply)
+            if self._protocol.state is State.OPEN:
+                self._protocol.send_text(reply.encode())
         if session.call.stopped:
             session.end("hangup")
-            return
+
+    def _close(self, reason: str) -> None:
+        """The call is over."""
+        if self._protocol.state is State.OPEN:
+            code = CloseCode.POLICY_VIOLATION if reason == "fault" else CloseCode.NORMAL_CLOSURE
+            self._protocol.send_close(code, reason)
+        self._send_writes()
+        self.close(self._server.now_s() + CLOSE_MAX_S)
+
+    def _send_writes(self) -> None:
+        """Send what the protocol wants sent; no bytes mean the end."""
+        ends = False
+        for data in self._protocol.data_to_send():
+            ends |= not data
+            self.write(data)
+        if ends:
+            self.close(self._server.now_s() + CLOSE_MAX_S)

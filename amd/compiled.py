@@ -24,6 +24,14 @@ def compiled(function: F) -> F:
     return _kept(function, fastmath={"reassoc", "contract", "nsz"})
 
 
+def in_order(function: F) -> F:
+    """The same, but sums are taken in the order in which they are written.
+
+    A product and the sum that it goes into may be one operation, rounded once.
+    """
+    return _kept(function, fastmath={"contract"})
+
+
 def exact(function: F) -> F:
     """The same, but every operation as it is written, as the interpreter does it.
 

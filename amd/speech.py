@@ -292,7 +292,7 @@ class SpeechTracker:
         """The same for one call: its last tick, if there was one, and how many frames were heard of it."""
         n_frames = int(self.ticks["n_frames"][slot])
         self.ticks["n_frames"][slot] = 0
-        ticks = ticks_of(n_frames > 0)
+        ticks = ticks_of(int(n_frames > 0))
         if n_frames:
             ticks.slots[0] = slot
             ticks.facts[0] = self.ticks["facts"][slot]

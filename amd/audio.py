@@ -98,14 +98,14 @@ def decode(data: bytes, encoding: Encoding) -> Samples:
     table = _TABLES.get(encoding)
     if table is not None:
         samples = np.empty(len(data), dtype=np.float32)
-        _look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
+        look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
         return samples
     order = "<i2" if encoding is Encoding.PCM16 else ">i2"
     return np.frombuffer(data, dtype=order).astype(np.float32) / np.float32(FULL_SCALE_PCM16)
 
 
 @exact
-def _look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
+def look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
     for at in range(codes.size):
         samples[at] = table[codes[at]]
 

@@ -106,17 +106,17 @@ class Network:
         if n_calls <= FEW_ROWS:
             new: Floats = np.empty((n_calls, _GATES * n_units), dtype=np.float32)
             old: Floats = np.empty_like(new)
-            _open_few(inputs, state, *layers.dense.parts, *layers.new.parts, *layers.old.parts, new, old, gates)
+            open_few(inputs, state, *layers.dense.parts, *layers.new.parts, *layers.old.parts, new, old, gates)
         else:
             dense = layers.dense.matrix.times(inputs)
-            _rectify(dense, layers.dense.bias)
+            rectify(dense, layers.dense.bias)
             new, old = layers.new.matrix.times(dense), layers.old.matrix.times(state)
-            _open(new, layers.new.bias, old, layers.old.bias, gates)
+            halve_gates(new, layers.new.bias, old, layers.old.bias, gates)
         np.tanh(gates, out=gates)
         fresh: Floats = np.empty((n_calls, n_units), dtype=np.float32)
-        _renew(gates, new, old, fresh)
+        renew(gates, new, old, fresh)
         np.tanh(fresh, out=fresh)
-        _pass_on(fresh, gates, state)
+        pass_on(fresh, gates, state)
         out = layers.out.matrix.times(fresh)
         out += layers.out.bias
         return out, fresh
@@ -150,7 +150,7 @@ class _Layers(NamedTuple):
 
 
 @exact
-def _open_few(
+def open_few(
     inputs: Floats,
     state: Floats,
     dense_whole: Floats,
@@ -169,21 +169,21 @@ def _open_few(
     """Fill what the gates are told by, of a few calls."""
     dense = np.empty((inputs.shape[0], dense_bias.size), dtype=np.float32)
     multiply(inputs, dense_whole, dense_rest, dense)
-    _rectify(dense, dense_bias)
+    rectify(dense, dense_bias)
     multiply(dense, new_whole, new_rest, new)
     multiply(state, old_whole, old_rest, old)
-    _open(new, new_bias, old, old_bias, gates)
+    halve_gates(new, new_bias, old, old_bias, gates)
 
 
 @exact
-def _rectify(values: Floats, bias: Floats) -> None:
+def rectify(values: Floats, bias: Floats) -> None:
     for row in range(values.shape[0]):
         for at in range(bias.size):
             values[row, at] = max(values[row, at] + bias[at], np.float32(0))
 
 
 @exact
-def _open(new: Floats, new_bias: Floats, old: Floats, old_bias: Floats, gates: Floats) -> None:
+def halve_gates(new: Floats, new_bias: Floats, old: Floats, old_bias: Floats, gates: Floats) -> None:
     """Add the biases, and fill half of what goes into the logistic function: reset, update."""
     half = np.float32(0.5)
     for row in range(new.shape[0]):
@@ -195,7 +195,7 @@ def _open(new: Floats, new_bias: Floats, old: Floats, old_bias: Floats, gates: F
 
 
 @exact
-def _renew(gates: Floats, new: Floats, old: Floats, fresh: Floats) -> None:
+def renew(gates: Floats, new: Floats, old: Floats, fresh: Floats) -> None:
     """Make gates of the hyperbolic tangent, a form that does not overflow, and fill what the new state is made of."""
     half, n_units = np.float32(0.5), fresh.shape[1]
     for row in range(fresh.shape[0]):
@@ -206,7 +206,7 @@ def _renew(gates: Floats, new: Floats, old: Floats, fresh: Floats) -> None:
 
 
 @exact
-def _pass_on(fresh: Floats, gates: Floats, state: Floats) -> None:
+def pass_on(fresh: Floats, gates: Floats, state: Floats) -> None:
     """Make the new state of what is fresh, in place."""
     n_units = fresh.shape[1]
     for row in range(fresh.shape[0]):

@@ -75,9 +75,9 @@ def transform_few(frames: Floats, parts: Floats) -> None:
     other = np.empty(FRAME_SAMPLES, dtype=np.float32)
     for row in range(frames.shape[0]):
         _join_values(frames[row], one)
-        _join(one, other, 4, _TURNS_4)
-        _join(other, one, 16, _TURNS_16)
-        _join(one, other, 64, _TURNS_64)
+        _join(one, other, _TURNS_4)
+        _join(other, one, _TURNS_16)
+        _join(one, other, _TURNS_64)
         parts[row, 0], parts[row, 1] = other[0], 0
         for at in range(1, FRAME_SAMPLES):
             parts[row, at + 1] = other[at]
@@ -98,9 +98,9 @@ def _join_values(values: Floats, found: Floats) -> None:
 
 
 @exact
-def _join(values: Floats, found: Floats, n: int, turns: Floats) -> None:
-    """Join each four transforms of ``n`` values to one of ``4 n``: real parts and imaginary parts by turns."""
-    apart = FRAME_SAMPLES // _RADIX
+def _join(values: Floats, found: Floats, turns: Floats) -> None:
+    """Join each four transforms, of as many values as are turned, to one: real parts and imaginary parts by turns."""
+    n, apart = turns.shape[1], FRAME_SAMPLES // _RADIX
     for start in range(0, apart, n):
         one, two = values[start : start + n], values[start + apart : start + apart + n]
         three, four = values[start + 2 * apart :][:n], values[start + 3 * apart :][:n]

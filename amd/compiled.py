@@ -47,15 +47,16 @@ def _kept(function: F, **options: Any) -> F:
     What is kept holds the code of the functions that it calls, in other files too: numba, which looks at one file
     only, is told to compile anew when any of the package has changed.
     """
+    make: Any = numba.njit
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
-    if function.__name__.startswith("_"):  # others call it, and hold its code: it needs no door, nor a file of its own
-        return cast(F, numba.njit(no_cpython_wrapper=True, **options)(function))
+    if function.__name__.startswith("_"):  # who calls it holds its code
+        return cast(F, make(no_cpython_wrapper=True, **options)(function))
     try:
-        kept = numba.njit(cache=True, **options)(function)
+        kept = make(cache=True, **options)(function)
         index = kept._cache._cache_file  # noqa: SLF001 - there is no public way
         index._source_stamp = (index._source_stamp, sources())  # noqa: SLF001
     except (RuntimeError, AttributeError, OSError):  # nothing can be written, or not in this way
-        kept = numba.njit(**options)(function)
+        kept = make(**options)(function)
     return cast(F, kept)
 
 

@@ -92,8 +92,8 @@ class Detector:
     observer : callable, optional
         Called with the `Trace` of every frame.
     hearing : Hearing, optional
-        Its own unless given; that of a call in a bank shares its ears with others. Every frame of one that is given
-        is looked at, as for an observer; of its own, those alone that may bring something (`amd.gate`).
+        Its own unless given; that of a call in a bank shares its ears with others. Every frame of one that is
+        given is looked at, as for an observer; of its own, those alone that may bring something (`amd.gate`).
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """What is worked out for many calls at once: frames, their facts, speech and the verdict's network, tick by tick.
 
 A call is in the slot that it was given, each at its own place; what is made of it does not depend on the others.
-Nearly all is done by three compiled functions for all frames of a chunk: numpy's logarithm and tangent come between.
+Nearly all is done by three compiled functions for all frames at once; numpy's logarithm and tangent lie between.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from amd.answer import AnswerTracker
 from amd.audio import Samples
@@ -31,6 +30,7 @@ from amd.judging import (
     Places,
     Told,
     follow,
+    nothing_told,
     room_for,
 )
 from amd.networks import Network
@@ -50,7 +50,20 @@ from amd.spectrum import (
     in_decibels,
     table_of,
 )
-from amd.speech import N_FACTS, N_MEL, N_PLAIN, TICK_FRAMES, Activity, Records, SpeechTracker, Ticks, gather, refer, ticks_of
+from amd.speech import (
+    N_FACTS,
+    N_MEL,
+    N_PLAIN,
+    TICK_FRAMES,
+    Activity,
+    Records,
+    SpeechTracker,
+    Ticks,
+    gather,
+    no_ticks,
+    refer,
+    ticks_of,
+)
 from amd.tones import Ended, Sounding, Tone, ToneTracker, room_for_tones, soundings
 from amd.tones import follow as follow_tones
 from amd.whitening import Noises
@@ -192,8 +205,9 @@ class Batch:
         tick_of, at = self._tick_of, list(rows)
         columns = zip(*self.places[[INDEX, BEGUN, LAST_OFF, LAST_FRAME]][:, at].tolist(), strict=True)
         facts = zip(*self._flags[:3, at].tolist(), self._levels_db[at, LEVEL].tolist(), strict=True)
-        for row, (index, begun, off, frame), (still, pending, spoken, level_db) in zip(at, columns, facts, strict=True):
+        for row, (index, begun, off, frame), said in zip(at, columns, facts, strict=True):
             tick = tick_of.get(row)
+            still, pending, spoken, level_db = said
             yield Frame(
                 at=index,
                 level_db=level_db,
@@ -265,13 +279,13 @@ class Ears:
         """
         places, flags = rows_of(most_frames(samples.size, slots.size))
         n, n_ticks, table = self._analyse(samples, slots, sizes, places)
-        ticks = ticks_of(n_ticks)
+        ticks = ticks_of(n_ticks) if n_ticks else no_ticks()
         ended, lasting, sounding = self._follow(n, table, places, flags, ticks)
         log_odds = _NONE
         if n_ticks:
             self._speech.judge(ticks)
             log_odds = self._answer.feed(ticks, asks)
-        told = room_for(n_ticks)
+        told = room_for(n_ticks) if n_ticks else nothing_told()
         n_looks = self._judge(n, places, flags, ticks, log_odds, told, len(lasting), sounding)
         if ended is not None and self._gate is not None:
             self._gate.look_at_tones(ended, places, flags)
@@ -288,7 +302,9 @@ class Ears:
             return n, n_ticks, self._spectrum.analyse(frames[:n], places[SLOT, :n])
         table, matrix = table_of(places.shape[1]), cosines()
         state = streams, waiting, self._spectrum.recent, self._spectrum.noises
-        n, n_ticks = analyse_calls(samples, slots, sizes, *state, matrix.whole, matrix.rest, frames, places, *table)
+        n, n_ticks = analyse_calls(
+            samples, slots, sizes, *state, matrix.whole, matrix.rest, frames, places, *table
+        )
         in_decibels(table.levels_db[:n])
         return n, n_ticks, table
 
@@ -297,8 +313,28 @@ class Ears:
     ) -> tuple[Ended | None, dict[int, Sounding], Doubles]:
         """Follow tones, and gather and refer ticks."""
         found = room_for_tones(n)
-        speech = self._speech.ticks, self._speech.references.calls, *ticks[:7]
-        n_ended, n_lasting = follow_frames(n, *table, places, flags, *self._tones.state, *found, *speech)
+        waiting, references = self._speech.ticks, self._speech.references.calls
+        runs, past, scratch, lasting_s = self._tones.state
+        n_ended, n_lasting = follow_frames(
+            n,
+            *table,
+            places,
+            flags,
+            runs,
+            past,
+            scratch,
+            lasting_s,
+            *found,
+            waiting,
+            references,
+            ticks.slots,
+            ticks.rows,
+            ticks.turns,
+            ticks.facts,
+            ticks.inputs,
+            ticks.levels_db,
+            ticks.loud,
+        )
         ended = None
         if n_ended:
             ended = Ended(places[ENDED_ROW, :n_ended], found.values[:n_ended], found.pairs_hz, places[N_PAIRS])
@@ -438,7 +474,11 @@ def _tell(
         for band in range(N_MEL):
             heard[row, N_PLAIN + band] = levels_db[row, band]
         peak = np.float64(above_noise[row, 2])
-        tonal[row, 0], tonal[row, 1], tonal[row, 2] = places[INDEX, row], levels_db[row, LEVEL], levels_db[row, TONE]
+        tonal[row, 0], tonal[row, 1], tonal[row, 2] = (
+            places[INDEX, row],
+            levels_db[row, LEVEL],
+            levels_db[row, TONE],
+        )
         tonal[row, 3], tonal[row, 4], tonal[row, 5] = above_noise[row, 4], above_noise[row, 0], above_noise[row, 1]
         tonal[row, 6] = (np.float64(above_noise[row, 3]) - peak) / max(peak, 1e-6)
         tonal[row, 7] = levels_db[row, NOISE]

@@ -120,7 +120,7 @@ def most_frames(n_samples: int, n_calls: int) -> int:
 def cut(
     samples: Samples, slots: Slots, sizes: Slots, streams: Streams, frames: Samples, row_slots: Slots, index: Slots
 ) -> int:
-    """Fill the frames, say whose each is and which of that call, and keep what is left; return how many there are."""
+    """Fill the frames, say whose each is and which of that call, and keep what is left; return how many."""
     row, start = 0, 0
     for call in range(slots.size):
         stream = streams[slots[call]]

@@ -123,7 +123,7 @@ class Gate:
 
 
 def _curves_of(model: Model) -> Doubles:
-    """Curves of a model, each as a row: which evidence, how many places, the places, log-odds; the first is the prior."""
+    """Curves of a model, a row each: which evidence, how many places, places, log-odds; first the prior."""
     n_most = max((len(curve.at) for curve in model.curves), default=0)
     found = np.zeros((len(model.curves) + 1, 2 + 2 * n_most))
     found[0, 0] = model.prior_log_odds
@@ -158,9 +158,7 @@ def look(
         row = ticks_at[tick]
         if not flags[LOOKS, row]:
             call = calls[places[SLOT, row]]
-            flags[LOOKS, row] = _may_be_due(
-                call, places[INDEX, row], places[LAST_OFF, row], flags[SPOKEN, row], told[tick], evidence[tick], curves
-            )
+            flags[LOOKS, row] = _may_be_due(call, row, places, flags, told[tick], evidence[tick], curves)
     n_looks = 0
     for row in range(n_frames):
         n_looks += flags[LOOKS, row]
@@ -181,10 +179,10 @@ def _may_bring(call: Doubles, row: int, places: Slots) -> bool:
 
 @exact
 def _may_be_due(
-    call: Doubles, index: int, tone_off: int, is_spoken: bool, told: Places, evidence: Samples, curves: Doubles
+    call: Doubles, row: int, places: Slots, flags: Flags, told: Places, evidence: Samples, curves: Doubles
 ) -> bool:
-    """Whether a tick may bring something."""
-    begun = index * HOP_SAMPLES
+    """Whether a tick, which ends with a frame, may bring something."""
+    begun, tone_off, is_spoken = places[INDEX, row] * HOP_SAMPLES, places[LAST_OFF, row], flags[SPOKEN, row]
     now = begun + _FIRST_END
     silent_s, time_s = (now - tone_off) / RATE_HZ, now / RATE_HZ
     greeting_s = (now - max(tone_off, told[SPEECH_OFF])) / RATE_HZ

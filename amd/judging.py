@@ -5,6 +5,7 @@ Only what few frames bring is left to be done call by call; which those are, is 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -28,12 +29,13 @@ _FIRST_END: Final = frame_end_sample(0)
 
 
 N_TOLD: Final = 8
-RUN_STARTED, STARTED_OFF, STARTED_FRAME, STARTED_TONE_OFF, STARTED_TONE_FRAME, RUN_ENDED, ENDED_OFF, SPEECH_OFF = range(
-    N_TOLD
-)
-"""What is told of a tick; positions are samples, -1 where there is none: the run of speech that was found to have
-started; a frame about when it did, where the last tone had ended by that frame, and the frame that told so; the run
-that was found to have ended; where the last speech so far ended."""
+RUN_STARTED, STARTED_OFF, STARTED_FRAME, STARTED_TONE_OFF, STARTED_TONE_FRAME = range(5)
+RUN_ENDED, ENDED_OFF, SPEECH_OFF = range(5, N_TOLD)
+"""What is told of a tick; positions are samples, -1 where there is none.
+
+The run of speech that was found to have started; a frame about when it did, where the last tone had ended by that
+frame, and the frame that told so; the run that was found to have ended; where the last speech so far ended.
+"""
 
 MEMORY: Final = np.dtype(
     [
@@ -48,7 +50,7 @@ MEMORY: Final = np.dtype(
     ],
     align=True,
 )
-"""What is kept of a call: its cadence, sums for its evidence, frames of a tick that is not whole, the last tones."""
+"""What is kept of a call: its cadence, sums for its evidence, frames of a tick so far, the last tones."""
 Memory = npt.NDArray[np.void]
 
 
@@ -83,9 +85,9 @@ class Judge:
         """Take the first frames of a call's last tick."""
         told = room_for(ticks.slots.size)
         for tick in range(ticks.slots.size):
-            snr_db = ticks.levels_db[0, tick]
-            heard = (column[:n_frames] for column in (ticks.active[tick], ticks.voiced[tick], snr_db))
-            tell_tick(self.memory[slot : slot + 1], *heard, log_odds[tick], told.places[tick], told.evidence[tick])
+            active, voiced = ticks.active[tick, :n_frames], ticks.voiced[tick, :n_frames]
+            heard = active, voiced, ticks.levels_db[0, tick, :n_frames], log_odds[tick]
+            tell_tick(self.memory[slot : slot + 1], *heard, told.places[tick], told.evidence[tick])
         return told
 
     def last_tone(self, slot: int) -> tuple[int, int]:
@@ -100,11 +102,15 @@ class Judge:
         return vector
 
 
+@cache
+def nothing_told() -> Told:
+    """What is filled where no tick is complete."""
+    return room_for(0)
+
+
 def room_for(n_ticks: int) -> Told:
     """Set aside what is told of some ticks, to be filled."""
-    return Told(
-        np.empty((n_ticks, N_TOLD), dtype=np.int64), np.empty((n_ticks, len(NAMES)), dtype=np.float32)
-    )
+    return Told(np.empty((n_ticks, N_TOLD), dtype=np.int64), np.empty((n_ticks, len(NAMES)), dtype=np.float32))
 
 
 @exact

@@ -123,10 +123,9 @@ class Network:
 
     @cached_property
     def _layers(self) -> _Layers:
-        named = (("dense_weight", "dense_bias"), ("in_weight", "in_bias"), ("state_weight", "state_bias"))
-        return _Layers(
-            *(_Layer(Matrix(self.arrays[weight]), self.arrays[bias]) for weight, bias in named),
-            out=_Layer(Matrix(self.arrays["out_weight"]), self.arrays["out_bias"]),
+        names = ("dense", "in", "state", "out")
+        return _Layers._make(
+            _Layer(Matrix(self.arrays[f"{name}_weight"]), self.arrays[f"{name}_bias"]) for name in names
         )
 
 
@@ -177,6 +176,7 @@ def open_few(
 
 @exact
 def rectify(values: Floats, bias: Floats) -> None:
+    """Add the bias; nothing is below zero then."""
     for row in range(values.shape[0]):
         for at in range(bias.size):
             values[row, at] = max(values[row, at] + bias[at], np.float32(0))
@@ -196,7 +196,7 @@ def halve_gates(new: Floats, new_bias: Floats, old: Floats, old_bias: Floats, ga
 
 @exact
 def renew(gates: Floats, new: Floats, old: Floats, fresh: Floats) -> None:
-    """Make gates of the hyperbolic tangent, a form that does not overflow, and fill what the new state is made of."""
+    """Make gates of tangents, a form that does not overflow, and fill what the new state is made of."""
     half, n_units = np.float32(0.5), fresh.shape[1]
     for row in range(fresh.shape[0]):
         for at in range(2 * n_units):

@@ -1,8 +1,8 @@
 """Matrix products whose rows do not depend on one another, to the last bit.
 
-The loops here take one row after the other. A linear algebra library is many times as fast where there are many rows;
-but it sums in an order that it chooses by the shapes, so it is given tiles of one shape, the last one filled with
-zeros; and each matrix is tried once: only where the library's bits are those of the loops, it takes many rows.
+The loops here take one row after the other. A linear algebra library is many times as fast where there are many
+rows; but it sums in an order that it chooses by the shapes, so it is given tiles of one shape, the last one filled
+with zeros; and each matrix is tried once: where the library has the bits of the loops, it takes many rows.
 `tests/test_networks.py` holds rows so, place by place.
 """
 
@@ -23,7 +23,7 @@ FEW_ROWS: Final = 4
 """So many rows the loop takes as fast as the library takes a tile."""
 _LINE: Final = 16
 """Columns are taken so many together, each summed in the order of the rows. What is left over is summed column by
-column in so many lanes, and half as many where there is but one column: as OpenBLAS does with registers of 512 bits."""
+column in so many lanes, half as many where there is but one: as OpenBLAS does with registers of 512 bits."""
 _UNROLLED: Final = 4
 
 
@@ -117,4 +117,5 @@ def _in_lanes(one: Floats, other: Floats, lone: bool) -> np.float32:  # noqa: FB
         n_lanes //= 2
         for lane in range(n_lanes):
             sums[lane] = sums[2 * lane] + sums[2 * lane + 1]
-    return sums[0]
+    total: np.float32 = sums[0]
+    return total

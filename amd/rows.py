@@ -18,15 +18,15 @@ N_PLACES: Final = 11
 BEGUN, OFF, ENDED, N_PAIRS, LASTING, SLOT, INDEX, TONE_ON, TONE_OFF, LAST_OFF, LAST_FRAME = range(N_PLACES)
 """Positions are samples, -1 where there is none:
 
-first sample of what may be a tone, and the end of its last frame so far; of the tones that ended, one after the other,
-with which frame, and how many pairs of peaks each has; frames with which a tone is told to last, one after the other;
-whose frame it is, and which of that call; the tone that ended with it and is no voice, from where to where; where the
-last tone had ended by then, or had sounded to, and the frame that told so.
+first sample of what may be a tone, and the end of its last frame so far; of the tones that ended, one after the
+other, with which frame, and how many pairs of peaks each has; frames with which a tone lasts, one after the other;
+whose frame it is, and which of that call; the tone that ended with it and is no voice, from where to where;
+where the last tone had ended by then, or had sounded to, and the frame that told so.
 """
 N_FLAGS: Final = 4
 STILL, PENDING, SPOKEN, LOOKS = range(N_FLAGS)
-"""Whether the frame belongs to a tone that has stood still; whether a tone may have begun that is not known to be one
-yet; whether anyone had spoken by then; whether it has to be looked at (`amd.gate`)."""
+"""Whether the frame belongs to a tone that has stood still; whether a tone may have begun that is not known to be
+one yet; whether anyone had spoken by then; whether it has to be looked at (`amd.gate`)."""
 
 
 def rows_of(n_frames: int) -> tuple[Slots, Flags]:

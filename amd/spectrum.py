@@ -23,7 +23,6 @@ from amd.powers import (
     COSINES,
     END_BIN,
     FIRST_BIN,
-    LAGS,
     LEVEL,
     LEVEL_MIN_DB,
     MEL_EDGES_BINS,

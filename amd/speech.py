@@ -250,15 +250,26 @@ class Ticks(NamedTuple):
 
 def ticks_of(n: int) -> Ticks:
     """Set aside some ticks, to be filled."""
+    slots, rows, turns = np.zeros((3, n), dtype=np.intp)
+    active, voiced = np.empty((2, n, TICK_FRAMES), dtype=np.bool_)
     return Ticks(
-        *np.zeros((3, n), dtype=np.intp),
-        np.empty((n, TICK_FRAMES, N_FACTS), dtype=np.float32),
-        np.empty((n, TICK_FRAMES, len(INPUTS)), dtype=np.float32),
-        np.empty((2, n, TICK_FRAMES), dtype=np.float32),
-        np.empty(n, dtype=np.bool_),
-        np.empty((n, TICK_FRAMES), dtype=np.float32),
-        *np.empty((2, n, TICK_FRAMES), dtype=np.bool_),
+        slots=slots,
+        rows=rows,
+        turns=turns,
+        facts=np.empty((n, TICK_FRAMES, N_FACTS), dtype=np.float32),
+        inputs=np.empty((n, TICK_FRAMES, len(INPUTS)), dtype=np.float32),
+        levels_db=np.empty((2, n, TICK_FRAMES), dtype=np.float32),
+        loud=np.empty(n, dtype=np.bool_),
+        log_odds=np.empty((n, TICK_FRAMES), dtype=np.float32),
+        active=active,
+        voiced=voiced,
     )
+
+
+@cache
+def no_ticks() -> Ticks:
+    """What is filled where no tick is complete."""
+    return ticks_of(0)
 
 
 class SpeechTracker:

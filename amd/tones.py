@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.compiled import exact
@@ -33,6 +32,7 @@ from amd.runs import (
     runs_of,
     step,
 )
+
 
 class Sounding(NamedTuple):
     """A tone that still sounds, as far as it is known: first sample, last one so far, frequency, how steady."""

@@ -34,7 +34,7 @@ LEAST_POWER: Final = np.float32(1e-16)
 
 
 def noises_of(n_calls: int, n_bins: int) -> Noises:
-    """Set aside what some calls need, a record a call: the noise, the sum of a block so far, of how many frames."""
+    """Set aside what some calls need, a record a call: noise, the sum of a block so far, of how many frames."""
     kept = [("noise", np.float32, n_bins), ("total", np.float32, n_bins), ("n_summed", np.int64)]
     return np.zeros(n_calls, dtype=np.dtype(kept, align=True))
 

@@ -43,14 +43,11 @@ def exact(function: F) -> F:
 def _kept(function: F, **options: Any) -> F:
     """Keep what is compiled beside the source, else in the user's cache, else in memory only.
 
-    What has a name that begins with an underscore is called by compiled functions alone.
     What is kept holds the code of the functions that it calls, in other files too: numba, which looks at one file
     only, is told to compile anew when any of the package has changed.
     """
     make: Any = numba.njit
     options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
-    if function.__name__.startswith("_"):  # who calls it holds its code
-        return cast(F, make(no_cpython_wrapper=True, **options)(function))
     try:
         kept = make(cache=True, **options)(function)
         index = kept._cache._cache_file  # noqa: SLF001 - there is no public way

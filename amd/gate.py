@@ -35,16 +35,28 @@ LIMITS: Final = (
     *("silent_s", "time_s", "greeting_silent_s", "greeting_time_s", "known_s"),
 )
 """What may be due at a tick when it is reached, of the policy or of how far a call is."""
-WAITS: Final = (*Waits._fields, "beep_off", "awaits_speech")
+WAITS: Final = (
+    "joins",
+    "sit_off",
+    "ring_off",
+    "told_on",
+    "sit_gap",
+    "sit",
+    "ring",
+    "beep_off",
+    "quiet",
+    "beep",
+    "lone_s",
+)
 _N_LIMITS, _N_COLUMNS = len(LIMITS), len(LIMITS) + len(WAITS)
 _MACHINE_P, _HUMAN_P, _HUMAN_GAP, _GAP_LIMIT, _SINCE_LIMIT, _EARLY_P, _EARLY_GAP = range(7)
 _SILENT, _TIME, _GREETING_SILENT, _GREETING_TIME, _KNOWN = range(7, _N_LIMITS)
-_JOINS, _SIT_OFF, _RING_OFF, _TOLD_ON, _BEEP_OFF, _AWAITS_SPEECH = range(_N_LIMITS, _N_COLUMNS)
-"""How far a call is, as far as it says when to look at it: a row of numbers."""
+_JOINS, _SIT_OFF, _RING_OFF, _TOLD_ON = range(_N_LIMITS, _N_LIMITS + 4)
+_SIT_GAP, _SIT, _RING, _BEEP_OFF, _QUIET, _BEEP, _LONE = range(_N_LIMITS + 4, _N_COLUMNS)
+"""How far a call is, as far as it says when to look at it: a row of numbers. What is compiled knows no limit by itself
+but is told it here, since what is kept of it is kept though the file of a limit has changed (`amd.compiled`)."""
 _GAP, _SINCE_ONSET = NAMES.index("gap_s"), NAMES.index("since_onset_s")
 _FIRST_KNOWN, _FIRST_END = frame_known_sample(0), frame_end_sample(0)
-_RING_HOLD_SAMPLES: Final = RINGBACK_HOLD_S * RATE_HZ
-_LONE_BEEP_S: Final = LONE_BEEP_S - EARLY
 
 
 class Stage(NamedTuple):
@@ -105,7 +117,7 @@ class Gate:
     def follow(self, slot: int, looked: Looked) -> None:
         """Take how far a call is."""
         self.done[slot] = looked.done
-        self.calls[slot, _N_LIMITS:] = (*looked.waits, looked.beep_off, looked.awaits_speech)
+        self.calls[slot, _N_LIMITS:] = _waits_of(looked)
         stage = looked.policy, looked.stage
         if self._stages.get(slot) != stage:
             self._stages[slot] = stage
@@ -120,6 +132,21 @@ class Gate:
         waits = ended.column("on") <= calls[:, _JOINS]
         waits |= (calls[:, _SIT_OFF] < NEVER) | (calls[:, _RING_OFF] < NEVER)
         flags[LOOKS, rows] |= waits | may_mean(ended, places[TONE_ON, rows] >= 0)
+
+
+def _waits_of(looked: Looked) -> tuple[float, ...]:
+    """What a call's tones wait for, in the order of `WAITS`."""
+    waits, beep_off = looked.waits, looked.beep_off
+    return (
+        *waits,
+        waits.sit_off + GAP_MAX_SAMPLES,
+        waits.sit_off + WAIT_MAX_SAMPLES,
+        waits.ring_off + RINGBACK_HOLD_S * RATE_HZ,
+        beep_off,
+        QUIET_SAMPLES,
+        beep_off + QUIET_SAMPLES + LONGEST_BEEP_SAMPLES,
+        LONE_BEEP_S - EARLY if looked.awaits_speech else NEVER,
+    )
 
 
 def _curves_of(model: Model) -> Doubles:
@@ -171,10 +198,8 @@ def _may_bring(call: Doubles, row: int, places: Slots) -> bool:
     begun = places[INDEX, row] * HOP_SAMPLES
     known, now = begun + _FIRST_KNOWN, begun + _FIRST_END
     next_on = places[BEGUN, row] if places[BEGUN, row] >= 0 else known
-    waits = next_on - call[_SIT_OFF] > GAP_MAX_SAMPLES or known - call[_SIT_OFF] > WAIT_MAX_SAMPLES
-    waits = waits or known - call[_RING_OFF] >= _RING_HOLD_SAMPLES
-    waits = waits or now - max(call[_BEEP_OFF], np.float64(places[LAST_OFF, row])) >= QUIET_SAMPLES
-    return bool(waits or now - call[_BEEP_OFF] >= QUIET_SAMPLES + LONGEST_BEEP_SAMPLES)
+    waits = next_on > call[_SIT_GAP] or known > call[_SIT] or known >= call[_RING] or now >= call[_BEEP]
+    return bool(waits or now >= max(call[_BEEP_OFF], np.float64(places[LAST_OFF, row])) + call[_QUIET])
 
 
 @exact
@@ -190,7 +215,7 @@ def _may_be_due(
         return True
     if greeting_s >= call[_GREETING_SILENT] or time_s >= call[_GREETING_TIME]:
         return True
-    if call[_AWAITS_SPEECH] > 0 and (is_spoken or silent_s >= _LONE_BEEP_S):
+    if call[_LONE] < NEVER and (is_spoken or silent_s >= call[_LONE]):
         return True
     if not is_spoken:
         return bool(silent_s >= call[_SILENT] or time_s >= call[_TIME])

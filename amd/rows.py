@@ -1,6 +1,6 @@
 """What is told of some frames, as rows of two arrays: one of places, one of flags; a column is a frame.
 
-One array of many rows is set aside, and handed to a compiled function, in the time of one.
+One array of many rows is set aside, and handed to a compiled function (`amd.compiled`), in the time of one.
 """
 
 from __future__ import annotations

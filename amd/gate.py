@@ -53,8 +53,8 @@ _MACHINE_P, _HUMAN_P, _HUMAN_GAP, _GAP_LIMIT, _SINCE_LIMIT, _EARLY_P, _EARLY_GAP
 _SILENT, _TIME, _GREETING_SILENT, _GREETING_TIME, _KNOWN = range(7, _N_LIMITS)
 _JOINS, _SIT_OFF, _RING_OFF, _TOLD_ON = range(_N_LIMITS, _N_LIMITS + 4)
 _SIT_GAP, _SIT, _RING, _BEEP_OFF, _QUIET, _BEEP, _LONE = range(_N_LIMITS + 4, _N_COLUMNS)
-"""How far a call is, as far as it says when to look at it: a row of numbers. What is compiled knows no limit by itself
-but is told it here, since what is kept of it is kept though the file of a limit has changed (`amd.compiled`)."""
+"""How far a call is, as far as it says when to look at it: a row of numbers. What is compiled knows no limit by
+itself but is told it here, since it is kept on disk though the file of a limit has changed (`amd.compiled`)."""
 _GAP, _SINCE_ONSET = NAMES.index("gap_s"), NAMES.index("since_onset_s")
 _FIRST_KNOWN, _FIRST_END = frame_known_sample(0), frame_end_sample(0)
 

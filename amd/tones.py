@@ -218,7 +218,6 @@ class ToneTracker:
     def __init__(self, n_calls: int = 1, lasting: Sequence[tuple[float, float, float]] = ()) -> None:
         self._runs = runs_of(n_calls)
         self._past = np.zeros(n_calls, dtype=PAST)
-        self._scratch: Runs = np.empty(1, dtype=RUN)
         self._lasting = np.array(lasting, dtype=np.float64).reshape(-1, 3)
 
     def clear(self, slot: int) -> None:
@@ -228,8 +227,8 @@ class ToneTracker:
 
     @property
     def state(self) -> tuple[Runs, Runs, Runs, Doubles]:
-        """What `follow` is given of it."""
-        return self._runs, self._past, self._scratch, self._lasting
+        """What `follow` is given of it: the third is room for a run that has ended."""
+        return self._runs, self._past, np.empty(1, dtype=RUN), self._lasting
 
     def feed(self, frames: Doubles, slots: Slots) -> Ended:
         """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""

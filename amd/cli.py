@@ -31,7 +31,6 @@ from amd.commands.terminal import (
     progress,
     say,
 )
-from amd.drawing import draw_call
 from amd.errors import AmdError, ManifestError
 from amd.evaluation.text import calls_table, card_table
 from amd.model import load, save
@@ -220,6 +219,8 @@ def _explain(options: argparse.Namespace) -> int:
     result, samples, traces = trace(options.path, _reading(options))
     out = options.out or Path(Path(options.path).stem + ".png")
     title_text = Path(options.path).name
+    from amd.drawing import draw_call  # noqa: PLC0415 - what no other command needs
+
     draw_call(samples, result.events, traces, result.verdict, title=title_text, out=out)
     say(f"amd: wrote {out}")
     return OK

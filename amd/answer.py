@@ -13,7 +13,7 @@ import numpy as np
 
 from amd.networks import Network
 from amd.spectrum import Floats
-from amd.speech import Flags, Judged, in_turns
+from amd.speech import Flags, Ticks, in_turns
 
 OUTPUTS: Final = ("machine",)
 
@@ -29,16 +29,18 @@ class AnswerTracker:
         """Forget a call: another one begins."""
         self._state[slot] = 0
 
-    def feed(self, ticks: Judged, asks: Flags | None = None) -> Floats:
+    def feed(self, ticks: Ticks, asks: Flags | None = None) -> Floats:
         """Return the log-odds of a recording as of each of some ticks, shape ``(n_ticks,)``.
 
         ``asks`` says of every call whether anyone asks any more; unless given, of all.
         Once it is false of a call it stays so; log-odds are 0 then.
         """
-        found = np.zeros(ticks.slots.size, dtype=np.float32)
+        n_ticks = ticks.slots.size
+        found, inputs = np.zeros(n_ticks, dtype=np.float32), ticks.inputs.reshape(n_ticks, -1)
         for turn in in_turns(ticks.turns):
-            now = turn if asks is None else turn[asks[ticks.slots[turn]]]
+            now = turn if asks is None or n_ticks == 0 else np.arange(n_ticks)[turn][asks[ticks.slots[turn]]]
             calls = ticks.slots[now]
-            log_odds, self._state[calls] = self._network.step(ticks.inputs[now], self._state[calls])
-            found[now] = log_odds[:, 0]
+            if calls.size:
+                log_odds, self._state[calls] = self._network.step(inputs[now], self._state[calls])
+                found[now] = log_odds[:, 0]
         return found

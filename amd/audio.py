@@ -98,14 +98,15 @@ def decode(data: bytes, encoding: Encoding) -> Samples:
     table = _TABLES.get(encoding)
     if table is not None:
         samples = np.empty(len(data), dtype=np.float32)
-        _look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
+        look_up(np.frombuffer(data, dtype=np.uint8), table, samples)
         return samples
     order = "<i2" if encoding is Encoding.PCM16 else ">i2"
     return np.frombuffer(data, dtype=order).astype(np.float32) / np.float32(FULL_SCALE_PCM16)
 
 
 @exact
-def _look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
+def look_up(codes: npt.NDArray[np.uint8], table: Samples, samples: Samples) -> None:
+    """Fill samples by their codes."""
     for at in range(codes.size):
         samples[at] = table[codes[at]]
 
@@ -145,7 +146,7 @@ def check_samples(samples: object) -> Samples:
         raise AudioError(f"audio of dtype {samples.dtype} must be float32, float64 or int16: {slip}")
     if samples.size == 0:
         return samples.astype(np.float32)
-    peak = np.max(np.abs(samples))
+    peak = np.abs(samples).max()
     if not np.isfinite(peak):
         first = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise AudioError(f"sample {first} is {samples[first]}: audio must be finite")

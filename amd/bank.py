@@ -22,6 +22,7 @@ from amd.gate import Gate
 from amd.hearing import Hearing
 from amd.model import Model, shipped
 from amd.policy import PRESETS, Policy
+from amd.rows import SLOT
 
 CAPACITY: Final = 4096
 _BYTES: Final = (bytes, bytearray, memoryview)
@@ -67,12 +68,12 @@ class DetectorBank:
     ) -> None:
         self._policy = policy
         self._model = model or shipped()
-        self._ears = Ears(self._model.network, capacity)
+        self._gate = Gate(capacity, self._model)
+        self._ears = Ears(self._model.network, capacity, self._gate)
         self._free = list(range(capacity))[::-1]
         self._calls: dict[int, Detector] = {}
         self._decoders: dict[int, StreamDecoder] = {}
         self._plain = np.full(capacity, _ALONE)
-        self._gate = Gate(capacity, self._model)
 
     @property
     def n_open(self) -> int:
@@ -107,7 +108,7 @@ class DetectorBank:
         self._calls[slot] = Detector(policy or self._policy, model=self._model, hearing=hearing)
         self._decoders[slot] = decoder
         self._plain[slot] = _kind(decoder)
-        self._gate.follow(slot, self._calls[slot])
+        self._gate.follow(slot, self._calls[slot].looked)
         return slot
 
     def feed(self, slots: Sequence[int], chunks: Sequence[Chunk]) -> list[SlotEvent]:
@@ -189,12 +190,11 @@ class DetectorBank:
     def _take(self, slots: Slots, samples: Samples, sizes: Slots) -> list[SlotEvent]:
         """Give calls their samples, one call's after the other's."""
         batch = self._ears.feed(samples, slots, sizes, self._gate.decides)
-        rows = self._gate.rows(batch)
         events = []
-        for slot, group in groupby(rows.tolist(), key=batch.slots.tolist().__getitem__):
+        for slot, group in groupby(batch.looks(), key=batch.places[SLOT].item):
             call = self._call(slot)
             events += [SlotEvent(slot, event) for event in call.take(batch.some(list(group)))]
-            self._gate.follow(slot, call)
+            self._gate.follow(slot, call.looked)
         return events
 
     def _call(self, slot: int) -> Detector:

@@ -18,8 +18,9 @@ from amd import beeps, sit
 from amd.audio import RATE_HZ
 from amd.events import SubState, ToneKind
 from amd.national import PATTERNS, Pattern
+from amd.rows import Flags
 from amd.sit import SitTracker
-from amd.tones import Ended, Flags, Sounding, Tone
+from amd.tones import Ended, Sounding, Tone
 
 BEEP_MIN_S: Final = 0.055
 BEEP_MAX_S: Final = 1.6

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 import amd
 from amd.audio import RATE_HZ, Encoding, check_rate
-from amd.commands import compare, evaluate, label, listen
 from amd.commands.terminal import (
     INTERRUPTED,
     OK,
@@ -31,7 +31,6 @@ from amd.commands.terminal import (
     progress,
     say,
 )
-from amd.drawing import draw_call
 from amd.errors import AmdError, ManifestError
 from amd.evaluation.text import calls_table, card_table
 from amd.model import load, save
@@ -39,6 +38,9 @@ from amd.policy import Until
 from amd.recordings import Failure, Reading, Result, classify_many, recordings_in, trace
 
 ENCODINGS: Final = {**{str(encoding): encoding for encoding in Encoding}, "slin": Encoding.PCM16}
+COMMANDS: Final = ("evaluate", "compare", "label", "listen")
+"""Each a module of `amd.commands`."""
+OWN_COMMANDS: Final = frozenset(("classify", "explain", *COMMANDS))
 CSV_FIELDS: Final = (
     "file",
     "party",
@@ -53,7 +55,8 @@ CSV_FIELDS: Final = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    options = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = _parser(given[:1]).parse_args(given)
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -79,7 +82,8 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; where one of our commands is asked for, with no other that takes long to import."""
     parser = argparse.ArgumentParser(
         prog="amd", description="Say what answered a phone call, from the audio alone: human, machine, fax, ..."
     )
@@ -113,8 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_reading_options(explain)
     explain.set_defaults(run=_explain)
 
-    for command in (evaluate, compare, label, listen):
-        command.add(commands)
+    for name in COMMANDS:
+        if name in asked or not set(asked) & OWN_COMMANDS:
+            import_module(f"amd.commands.{name}").add(commands)
 
     train = commands.add_parser(
         "train",
@@ -214,6 +219,8 @@ def _explain(options: argparse.Namespace) -> int:
     result, samples, traces = trace(options.path, _reading(options))
     out = options.out or Path(Path(options.path).stem + ".png")
     title_text = Path(options.path).name
+    from amd.drawing import draw_call  # noqa: PLC0415 - what no other command needs
+
     draw_call(samples, result.events, traces, result.verdict, title=title_text, out=out)
     say(f"amd: wrote {out}")
     return OK

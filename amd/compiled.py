@@ -24,6 +24,14 @@ def compiled(function: F) -> F:
     return _kept(function, fastmath={"reassoc", "contract", "nsz"})
 
 
+def in_order(function: F) -> F:
+    """The same, but sums are taken in the order in which they are written.
+
+    A product and the sum that it goes into may be one operation, rounded once.
+    """
+    return _kept(function, fastmath={"contract"})
+
+
 def exact(function: F) -> F:
     """The same, but every operation as it is written, as the interpreter does it.
 
@@ -38,13 +46,14 @@ def _kept(function: F, **options: Any) -> F:
     What is kept holds the code of the functions that it calls, in other files too: numba, which looks at one file
     only, is told to compile anew when any of the package has changed.
     """
-    options = {"nogil": True, "error_model": "numpy", **options}
+    make: Any = numba.njit
+    options = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
     try:
-        kept = numba.njit(cache=True, **options)(function)
+        kept = make(cache=True, **options)(function)
         index = kept._cache._cache_file  # noqa: SLF001 - there is no public way
         index._source_stamp = (index._source_stamp, sources())  # noqa: SLF001
     except (RuntimeError, AttributeError, OSError):  # nothing can be written, or not in this way
-        kept = numba.njit(**options)(function)
+        kept = make(**options)(function)
     return cast(F, kept)
 
 

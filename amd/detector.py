@@ -8,12 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from amd.audio import RATE_HZ, Chunk, Encoding, Samples, StreamDecoder
 from amd.cadence import Run
-from amd.callprogress import Heard, Waits
-from amd.ears import Frame
+from amd.callprogress import Heard
+from amd.ears import Ears, Frame
 from amd.errors import FinishedError
 from amd.events import (
     Cause,
@@ -31,8 +30,9 @@ from amd.events import (
 )
 from amd.evidence import counted_from
 from amd.framing import HOP_SAMPLES
+from amd.gate import Gate, Looked, Stage
 from amd.greeting import Greeting
-from amd.hearing import Hearing, Moment
+from amd.hearing import Hearing, Moment, blocks
 from amd.model import Model, machine_probability, shipped
 from amd.policy import (
     LONE_BEEP_S,
@@ -76,27 +76,6 @@ class Trace:
     machine_probability: float | None
 
 
-class Stage(NamedTuple):
-    """How far a call is.
-
-    Parameters
-    ----------
-    decides : bool
-        Whether a tick may bring a verdict, or speak against the one that stands.
-    is_human : bool
-        Whether a human's stands.
-    follows_greeting : bool
-        Whether the end of a machine's greeting is still to come.
-    stops_s : float or None
-        From when on it need not listen any more; None while that is not known.
-    """
-
-    decides: bool
-    is_human: bool
-    follows_greeting: bool
-    stops_s: float | None
-
-
 class Detector:
     r"""Say what answered a call, while it streams.
 
@@ -113,7 +92,8 @@ class Detector:
     observer : callable, optional
         Called with the `Trace` of every frame.
     hearing : Hearing, optional
-        Its own unless given; that of a call in a bank shares its ears with others.
+        Its own unless given; that of a call in a bank shares its ears with others. Every frame of one that is
+        given is looked at, as for an observer; of its own, those alone that may bring something (`amd.gate`).
 
     Examples
     --------
@@ -140,7 +120,8 @@ class Detector:
         self._observer = observer
         self._model = model or shipped()
         self._decoder = StreamDecoder(Encoding(encoding), rate_hz)
-        self._hearing = hearing or Hearing(self._model.network)
+        self._gate = Gate(1, self._model) if hearing is None and observer is None else None
+        self._hearing = hearing or Hearing(self._model.network, ears=Ears(self._model.network, 1, self._gate))
         self._verdict: Verdict | None = None
         self._greeting = Greeting(policy)
         self._ringing = Ringing(early_media=policy.early_media)
@@ -149,6 +130,8 @@ class Detector:
         self._stop_at: int | None = None
         self._finished = False
         self._events: list[Event] = []
+        if self._gate is not None:
+            self._gate.follow(0, self.looked)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -217,7 +200,25 @@ class Detector:
             )
 
     def _advance(self, samples: Samples) -> tuple[Event, ...]:
-        return () if self.done else self._follow(self._hearing.feed(samples))
+        if self.done:
+            return ()
+        if self._gate is None:
+            return self._follow(self._hearing.feed(samples))
+        events: tuple[Event, ...] = ()
+        for block in blocks(samples):
+            events += self._skim(block, self._gate)
+            if self.done:
+                break
+        return events
+
+    def _skim(self, block: Samples, gate: Gate) -> tuple[Event, ...]:
+        """Look at what may bring something, and say what is to be looked at next."""
+        batch = self._hearing.hear(block, gate.decides)
+        if not batch.n_looks:
+            return ()
+        events = self.take(batch.some(batch.looks()))
+        gate.follow(0, self.looked)
+        return events
 
     def take(self, frames: Iterable[Frame]) -> tuple[Event, ...]:
         """Take what shared ears made of the next frames; return what it made known."""
@@ -351,19 +352,17 @@ class Detector:
         return final and self._is_machine and self._greeting.ended is None
 
     @property
-    def waits(self) -> Waits:
-        """What its tones wait for."""
-        return self._hearing.waits
-
-    @property
-    def beep_off(self) -> float:
-        """Where a machine's beep ended that another may follow; infinite where none is awaited."""
-        return self._greeting.beep_off
-
-    @property
-    def awaits_speech(self) -> bool:
-        """Whether it is still to be seen that no one speaks after a beep that came first."""
-        return bool(self._early_beeps)
+    def looked(self) -> Looked:
+        """How far it is, by which it is known when to look at it next."""
+        is_human = self._verdict is not None and self._verdict.final and self._verdict.party is Party.HUMAN
+        return Looked(
+            done=self.done,
+            policy=self.policy,
+            stage=Stage(self.decides, is_human, self.follows_greeting, self.stops_s),
+            waits=self._hearing.waits,
+            beep_off=self._greeting.beep_off,
+            awaits_speech=bool(self._early_beeps),
+        )
 
     @property
     def stops_s(self) -> float | None:
@@ -376,12 +375,6 @@ class Detector:
                 return None
             since_s = self._greeting.ended.known_s
         return since_s + self.policy.watch_s
-
-    @property
-    def stage(self) -> Stage:
-        """How far it is, by which limits of its policy may be reached next."""
-        is_human = self._verdict is not None and self._verdict.final and self._verdict.party is Party.HUMAN
-        return Stage(self.decides, is_human, self.follows_greeting, self.stops_s)
 
     @property
     def _is_machine(self) -> bool:

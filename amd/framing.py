@@ -16,6 +16,7 @@ from amd.audio import Samples
 from amd.compiled import compiled
 
 Slots = npt.NDArray[np.intp]
+Streams = npt.NDArray[np.void]
 
 FRAME_SAMPLES: Final = 256
 HOP_SAMPLES: Final = 128
@@ -51,6 +52,12 @@ class Cut(NamedTuple):
     places: Slots
 
 
+STREAM: Final = np.dtype(
+    [("held", np.float32, FRAME_SAMPLES), ("n_frames", np.int64), ("n_samples", np.int64)], align=True
+)
+"""What is kept of a call: samples that no whole frame has begun with, its frames and its samples so far."""
+
+
 class Framer:
     """Cut the streams of some calls into overlapping frames.
 
@@ -58,9 +65,9 @@ class Framer:
     """
 
     def __init__(self, n_calls: int = 1) -> None:
-        self._held: Samples = np.zeros((n_calls, FRAME_SAMPLES), dtype=np.float32)
-        self.n_frames_of = np.zeros(n_calls, dtype=np.intp)
-        self.n_samples_of = np.zeros(n_calls, dtype=np.intp)
+        self.streams: Streams = np.zeros(n_calls, dtype=STREAM)
+        self.n_frames_of: npt.NDArray[np.int64] = self.streams["n_frames"]
+        self.n_samples_of: npt.NDArray[np.int64] = self.streams["n_samples"]
 
     @property
     def n_frames(self) -> int:
@@ -97,45 +104,28 @@ class Framer:
         slots, sizes : ndarray of int, shape (n_calls,)
             The calls, each once, and how many of the samples are theirs.
         """
-        plan = np.empty((3, slots.size), dtype=np.intp)
-        n_rows = _plan(slots, sizes, self.n_frames_of, self.n_samples_of, plan)
-        cut = Cut(
-            np.empty((n_rows, FRAME_SAMPLES), np.float32), np.empty(n_rows, np.intp), np.empty(n_rows, np.intp)
-        )
-        _cut(samples, slots, sizes, plan, self._held, *cut)
-        return cut
+        n_most = most_frames(samples.size, slots.size)
+        frames = np.empty((n_most, FRAME_SAMPLES), np.float32)
+        row_slots, index = np.empty(n_most, np.intp), np.empty(n_most, np.intp)
+        n_rows = cut(samples, slots, sizes, self.streams, frames, row_slots, index)
+        return Cut(frames[:n_rows], row_slots[:n_rows], index[:n_rows])
+
+
+def most_frames(n_samples: int, n_calls: int) -> int:
+    """How many frames at most the next samples of so many calls complete, with what is held of each."""
+    return n_samples // HOP_SAMPLES + n_calls
 
 
 @compiled
-def _plan(slots: Slots, sizes: Slots, n_frames_of: Slots, n_samples_of: Slots, plan: Slots) -> int:
-    """Count, for each call, the samples that are held, its frames so far and the new ones; return all new ones."""
-    n_rows = 0
-    for call in range(slots.size):
-        slot = slots[call]
-        n_held = n_samples_of[slot] - n_frames_of[slot] * HOP_SAMPLES
-        n_new = max(0, (n_held + sizes[call] - FRAME_SAMPLES) // HOP_SAMPLES + 1)
-        plan[0, call], plan[1, call], plan[2, call] = n_held, n_frames_of[slot], n_new
-        n_frames_of[slot] += n_new
-        n_samples_of[slot] += sizes[call]
-        n_rows += n_new
-    return n_rows
-
-
-@compiled
-def _cut(
-    samples: Samples,
-    slots: Slots,
-    sizes: Slots,
-    plan: Slots,
-    held: Samples,
-    frames: Samples,
-    row_slots: Slots,
-    index: Slots,
-) -> None:
-    """Fill the frames, and keep what is left of each call."""
+def cut(
+    samples: Samples, slots: Slots, sizes: Slots, streams: Streams, frames: Samples, row_slots: Slots, index: Slots
+) -> int:
+    """Fill the frames, say whose each is and which of that call, and keep what is left; return how many."""
     row, start = 0, 0
     for call in range(slots.size):
-        kept, old, n_new = held[slots[call]], plan[0, call], plan[2, call]
+        stream = streams[slots[call]]
+        kept, old = stream.held, stream.n_samples - stream.n_frames * HOP_SAMPLES
+        n_new = max(0, (old + sizes[call] - FRAME_SAMPLES) // HOP_SAMPLES + 1)
         for frame in range(n_new):
             first = frame * HOP_SAMPLES
             n_old = min(max(0, old - first), FRAME_SAMPLES)
@@ -145,7 +135,7 @@ def _cut(
             for place in range(n_old, FRAME_SAMPLES):
                 frames[row, place] = samples[at + place]
             row_slots[row] = slots[call]
-            index[row] = plan[1, call] + frame
+            index[row] = stream.n_frames + frame
             row += 1
         first = n_new * HOP_SAMPLES
         n_left = max(0, old - first)
@@ -156,3 +146,6 @@ def _cut(
         start += sizes[call]
         for place in range(start - at):
             kept[n_left + place] = samples[at + place]
+        stream.n_frames += n_new
+        stream.n_samples += sizes[call]
+    return row

@@ -1,31 +1,31 @@
-"""Which frames of many calls have to be looked at one by one, so that nothing can be missed; most need not.
+"""Which frames of some calls have to be looked at one by one, so that nothing can be missed; most need not.
 
 A call is looked at where a run or a tone ended, while a tone waits for what follows it, and at a tick at which
 something may be due: a limit of its policy may be reached. Limits are asked here of all calls at once and a little
-early, so a look may find nothing; what is decided is decided by `Detector` alone.
+early, so a look may find nothing; what is decided is decided by `amd.detector` alone.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from amd.audio import RATE_HZ
+from amd.audio import RATE_HZ, Samples
 from amd.callprogress import RINGBACK_HOLD_S, Waits, may_mean
-from amd.detector import Detector, Stage
-from amd.ears import Batch
+from amd.compiled import exact
 from amd.evidence import NAMES
-from amd.framing import HOP_SAMPLES, frame_end_sample, frame_known_sample
+from amd.framing import HOP_SAMPLES, Slots, frame_end_sample, frame_known_sample
 from amd.greeting import LONGEST_BEEP_SAMPLES, QUIET_SAMPLES
+from amd.judging import RUN_ENDED, RUN_STARTED, SPEECH_OFF, Places
 from amd.model import Model
 from amd.policy import LONE_BEEP_S, Policy
+from amd.rows import BEGUN, INDEX, LAST_OFF, LASTING, LOOKS, SLOT, SPOKEN, TONE_ON, Flags
 from amd.sit import GAP_MAX_SAMPLES, WAIT_MAX_SAMPLES
+from amd.tones import Ended
 
 Doubles = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
 
 EARLY: Final = 1e-6
 """Nats, probabilities and seconds by which a limit is asked early: rounding may differ."""
@@ -35,9 +35,73 @@ LIMITS: Final = (
     *("silent_s", "time_s", "greeting_silent_s", "greeting_time_s", "known_s"),
 )
 """What may be due at a tick when it is reached, of the policy or of how far a call is."""
+WAITS: Final = (
+    "joins",
+    "sit_off",
+    "ring_off",
+    "told_on",
+    "sit_gap",
+    "sit",
+    "ring",
+    "beep_off",
+    "quiet",
+    "beep",
+    "lone_s",
+)
+_N_LIMITS, _N_COLUMNS = len(LIMITS), len(LIMITS) + len(WAITS)
+_MACHINE_P, _HUMAN_P, _HUMAN_GAP, _GAP_LIMIT, _SINCE_LIMIT, _EARLY_P, _EARLY_GAP = range(7)
+_SILENT, _TIME, _GREETING_SILENT, _GREETING_TIME, _KNOWN = range(7, _N_LIMITS)
+_JOINS, _SIT_OFF, _RING_OFF, _TOLD_ON = range(_N_LIMITS, _N_LIMITS + 4)
+_SIT_GAP, _SIT, _RING, _BEEP_OFF, _QUIET, _BEEP, _LONE = range(_N_LIMITS + 4, _N_COLUMNS)
+"""How far a call is, as far as it says when to look at it: a row of numbers. What is compiled knows no limit by
+itself but is told it here, since it is kept on disk though the file of a limit has changed (`amd.compiled`)."""
+_GAP, _SINCE_ONSET = NAMES.index("gap_s"), NAMES.index("since_onset_s")
+_FIRST_KNOWN, _FIRST_END = frame_known_sample(0), frame_end_sample(0)
 
 
-WAITS: Final = (*Waits._fields, "beep_off")
+class Stage(NamedTuple):
+    """How far a call is.
+
+    Parameters
+    ----------
+    decides : bool
+        Whether a tick may bring a verdict, or speak against the one that stands.
+    is_human : bool
+        Whether a human's stands.
+    follows_greeting : bool
+        Whether the end of a machine's greeting is still to come.
+    stops_s : float or None
+        From when on it need not listen any more; None while that is not known.
+    """
+
+    decides: bool
+    is_human: bool
+    follows_greeting: bool
+    stops_s: float | None
+
+
+class Looked(NamedTuple):
+    """How far a call is after it began, and after it was looked at.
+
+    Parameters
+    ----------
+    done : bool
+        Whether no event of it can come any more.
+    policy : Policy
+    stage : Stage
+    waits : Waits
+    beep_off : float
+        Where a machine's beep ended that another may follow; infinite where none is awaited.
+    awaits_speech : bool
+        Whether it is still to be seen that no one speaks after a beep that came first.
+    """
+
+    done: bool
+    policy: Policy
+    stage: Stage
+    waits: Waits
+    beep_off: float
+    awaits_speech: bool
 
 
 class Gate:
@@ -46,83 +110,140 @@ class Gate:
     def __init__(self, n_calls: int, model: Model) -> None:
         self.done: Flags = np.zeros(n_calls, dtype=np.bool_)
         self.decides: Flags = np.ones(n_calls, dtype=np.bool_)
-        self._waits: Doubles = np.full((n_calls, len(WAITS)), NEVER)
-        self._awaits_speech: Flags = np.zeros(n_calls, dtype=np.bool_)
-        self._limits: Doubles = np.full((n_calls, len(LIMITS)), NEVER)
+        self.calls: Doubles = np.full((n_calls, _N_COLUMNS), NEVER)
         self._stages: dict[int, tuple[Policy, Stage]] = {}
-        self._model = model
+        self.curves = _curves_of(model)
 
-    def follow(self, slot: int, call: Detector) -> None:
-        """Take how far a call is, after it began and whenever it was looked at."""
-        self.done[slot] = call.done
-        self._waits[slot] = *call.waits, call.beep_off
-        self._awaits_speech[slot] = call.awaits_speech
-        stage = call.policy, call.stage
+    def follow(self, slot: int, looked: Looked) -> None:
+        """Take how far a call is."""
+        self.done[slot] = looked.done
+        self.calls[slot, _N_LIMITS:] = _waits_of(looked)
+        stage = looked.policy, looked.stage
         if self._stages.get(slot) != stage:
             self._stages[slot] = stage
             due = _due(*stage)
-            self.decides[slot] = call.stage.decides
-            self._limits[slot] = [due.get(name, NEVER) - EARLY for name in LIMITS]
+            self.decides[slot] = looked.stage.decides
+            self.calls[slot, :_N_LIMITS] = [due.get(name, NEVER) - EARLY for name in LIMITS]
 
-    def rows(self, batch: Batch) -> Rows:
-        """Rows of a batch that have to be looked at, in order; with one of a call, all of it that come after."""
-        ticks = batch.ticks
-        looks = self._tones_may_bring(batch)
-        looks[ticks.rows] |= self._may_be_due(batch)
-        at = np.flatnonzero(looks)
-        if at.size == 0:
-            return at
-        calls, firsts = np.unique(np.searchsorted(batch.firsts, at, side="right") - 1, return_index=True)
-        spans = [np.arange(first, end) for first, end in zip(at[firsts], batch.firsts[calls + 1], strict=True)]
-        return np.concatenate(spans)
+    def look_at_tones(self, ended: Ended, places: Slots, flags: Flags) -> None:
+        """Look at the frames with which a tone ended that may mean something."""
+        rows = ended.rows
+        calls = self.calls[places[SLOT, rows]]
+        waits = ended.column("on") <= calls[:, _JOINS]
+        waits |= (calls[:, _SIT_OFF] < NEVER) | (calls[:, _RING_OFF] < NEVER)
+        flags[LOOKS, rows] |= waits | may_mean(ended, places[TONE_ON, rows] >= 0)
 
-    def _tones_may_bring(self, batch: Batch) -> Flags:
-        """Whether each frame may bring something by itself, since a tone ended or waits for what follows it."""
-        followed, ended = batch.followed, batch.followed.ended
-        joins, sit_off, ring_off, told_on, beep_off = self._waits[batch.slots].T
-        begun = batch.index * HOP_SAMPLES
-        known, now = begun + frame_known_sample(0), begun + frame_end_sample(0)
-        next_on = np.where(followed.begun >= 0, followed.begun, known)
-        looks: Flags = (next_on - sit_off > GAP_MAX_SAMPLES) | (known - sit_off > WAIT_MAX_SAMPLES)
-        looks |= known - ring_off >= RINGBACK_HOLD_S * RATE_HZ
-        looks |= now - np.maximum(beep_off, batch.told.tone_off) >= QUIET_SAMPLES
-        looks |= now - beep_off >= QUIET_SAMPLES + LONGEST_BEEP_SAMPLES
-        if ended.rows.size:
-            rows = ended.rows
-            waits = (ended.column("on") <= joins[rows]) | (sit_off[rows] < NEVER) | (ring_off[rows] < NEVER)
-            looks[rows] |= waits | may_mean(ended, batch.generated[rows, 0] >= 0)
-        for row, sounding in followed.lasting.items():
-            looks[row] |= sounding.on != told_on[row]
-        return looks
 
-    def _may_be_due(self, batch: Batch) -> Flags:
-        """Whether each tick of a batch may bring something."""
-        slots, rows, told = batch.ticks.slots, batch.ticks.rows, batch.told
-        begun, tone_off = batch.index[rows] * HOP_SAMPLES, told.tone_off[rows]
-        limit = dict(zip(LIMITS, self._limits[slots].T, strict=True))
-        now = begun + frame_end_sample(0)
-        silent_s, time_s = (now - tone_off) / RATE_HZ, now / RATE_HZ
-        greeting_s = (now - np.maximum(tone_off, told.last_off)) / RATE_HZ
-        found: Flags = (told.started[:, 0] >= 0) | (told.ended[:, 0] >= 0)
-        found |= (begun + frame_known_sample(0)) / RATE_HZ >= limit["known_s"]
-        found |= (greeting_s >= limit["greeting_silent_s"]) | (time_s >= limit["greeting_time_s"])
-        found |= self._awaits_speech[slots] & (told.spoken[rows] | (silent_s >= LONE_BEEP_S - EARLY))
-        found |= ~told.spoken[rows] & ((silent_s >= limit["silent_s"]) | (time_s >= limit["time_s"]))
-        p = self._probability(told.evidence)
-        gap_s, since_s = (told.evidence[:, NAMES.index(name)] for name in ("gap_s", "since_onset_s"))
-        speaks = (p >= limit["machine_p"]) | ((1 - p >= limit["human_p"]) & (gap_s >= limit["human_gap_s"]))
-        speaks |= (gap_s >= limit["gap_s"]) | (since_s >= limit["since_onset_s"])
-        speaks |= (p >= limit["early_p"]) | ((1 - p >= limit["early_p"]) & (gap_s >= limit["early_gap_s"]))
-        found |= told.spoken[rows] & speaks
-        return found
+def _waits_of(looked: Looked) -> tuple[float, ...]:
+    """What a call's tones wait for, in the order of `WAITS`."""
+    waits, beep_off = looked.waits, looked.beep_off
+    return (
+        *waits,
+        waits.sit_off + GAP_MAX_SAMPLES,
+        waits.sit_off + WAIT_MAX_SAMPLES,
+        waits.ring_off + RINGBACK_HOLD_S * RATE_HZ,
+        beep_off,
+        QUIET_SAMPLES,
+        beep_off + QUIET_SAMPLES + LONGEST_BEEP_SAMPLES,
+        LONE_BEEP_S - EARLY if looked.awaits_speech else NEVER,
+    )
 
-    def _probability(self, evidence: npt.NDArray[np.float32]) -> Doubles:
-        """Of a machine, as near as need be."""
-        log_odds = np.full(evidence.shape[0], self._model.prior_log_odds)
-        for curve in self._model.curves:
-            log_odds += np.interp(evidence[:, NAMES.index(curve.name)], curve.at, curve.log_odds)
-        found: Doubles = 0.5 + 0.5 * np.tanh(log_odds / 2)
-        return found
+
+def _curves_of(model: Model) -> Doubles:
+    """Curves of a model, a row each: which evidence, how many places, places, log-odds; first the prior."""
+    n_most = max((len(curve.at) for curve in model.curves), default=0)
+    found = np.zeros((len(model.curves) + 1, 2 + 2 * n_most))
+    found[0, 0] = model.prior_log_odds
+    for row, curve in enumerate(model.curves, 1):
+        n = len(curve.at)
+        found[row, :2] = NAMES.index(curve.name), n
+        found[row, 2 : 2 + n], found[row, 2 + n : 2 + 2 * n] = curve.at, curve.log_odds
+    return found
+
+
+@exact
+def look(
+    n_frames: int,
+    places: Slots,
+    flags: Flags,
+    calls: Doubles,
+    n_lasting: int,
+    sounding: Doubles,
+    ticks_at: Slots,
+    told: Places,
+    evidence: Samples,
+    curves: Doubles,
+) -> int:
+    """Say which frames may bring something, but for tones that ended with them; return how many."""
+    for row in range(n_frames):
+        flags[LOOKS, row] = _may_bring(calls[places[SLOT, row]], row, places)
+    for at in range(n_lasting):
+        row = places[LASTING, at]
+        if sounding[at, 0] != calls[places[SLOT, row], _TOLD_ON]:
+            flags[LOOKS, row] = True
+    for tick in range(ticks_at.size):
+        row = ticks_at[tick]
+        if not flags[LOOKS, row]:
+            call = calls[places[SLOT, row]]
+            flags[LOOKS, row] = _may_be_due(call, row, places, flags, told[tick], evidence[tick], curves)
+    n_looks = 0
+    for row in range(n_frames):
+        n_looks += flags[LOOKS, row]
+    return n_looks
+
+
+@exact
+def _may_bring(call: Doubles, row: int, places: Slots) -> bool:
+    """Whether a frame may bring something by itself, since a tone waits for what follows it."""
+    begun = places[INDEX, row] * HOP_SAMPLES
+    known, now = begun + _FIRST_KNOWN, begun + _FIRST_END
+    next_on = places[BEGUN, row] if places[BEGUN, row] >= 0 else known
+    waits = next_on > call[_SIT_GAP] or known > call[_SIT] or known >= call[_RING] or now >= call[_BEEP]
+    return bool(waits or now >= max(call[_BEEP_OFF], np.float64(places[LAST_OFF, row])) + call[_QUIET])
+
+
+@exact
+def _may_be_due(
+    call: Doubles, row: int, places: Slots, flags: Flags, told: Places, evidence: Samples, curves: Doubles
+) -> bool:
+    """Whether a tick, which ends with a frame, may bring something."""
+    begun, tone_off, is_spoken = places[INDEX, row] * HOP_SAMPLES, places[LAST_OFF, row], flags[SPOKEN, row]
+    now = begun + _FIRST_END
+    silent_s, time_s = (now - tone_off) / RATE_HZ, now / RATE_HZ
+    greeting_s = (now - max(tone_off, told[SPEECH_OFF])) / RATE_HZ
+    if told[RUN_STARTED] >= 0 or told[RUN_ENDED] >= 0 or (begun + _FIRST_KNOWN) / RATE_HZ >= call[_KNOWN]:
+        return True
+    if greeting_s >= call[_GREETING_SILENT] or time_s >= call[_GREETING_TIME]:
+        return True
+    if call[_LONE] < NEVER and (is_spoken or silent_s >= call[_LONE]):
+        return True
+    if not is_spoken:
+        return bool(silent_s >= call[_SILENT] or time_s >= call[_TIME])
+    p = _probability(evidence, curves)
+    gap_s, since_s = np.float64(evidence[_GAP]), np.float64(evidence[_SINCE_ONSET])
+    speaks = p >= call[_MACHINE_P] or (1 - p >= call[_HUMAN_P] and gap_s >= call[_HUMAN_GAP])
+    speaks = speaks or gap_s >= call[_GAP_LIMIT] or since_s >= call[_SINCE_LIMIT]
+    return bool(speaks or p >= call[_EARLY_P] or (1 - p >= call[_EARLY_P] and gap_s >= call[_EARLY_GAP]))
+
+
+@exact
+def _probability(evidence: Samples, curves: Doubles) -> float:
+    """Of a machine, as near as need be."""
+    log_odds = curves[0, 0]
+    for row in range(1, curves.shape[0]):
+        value, n = np.float64(evidence[int(curves[row, 0])]), int(curves[row, 1])
+        at, said = curves[row, 2 : 2 + n], curves[row, 2 + n : 2 + 2 * n]
+        if value != value:
+            continue
+        place = 0
+        while place < n and at[place] < value:
+            place += 1
+        if place == 0 or place == n:
+            log_odds += said[min(place, n - 1)]
+        else:
+            way = (value - at[place - 1]) / (at[place] - at[place - 1])
+            log_odds += said[place - 1] + way * (said[place] - said[place - 1])
+    return float(0.5 + 0.5 * np.tanh(log_odds / 2))
 
 
 def _due(policy: Policy, stage: Stage) -> dict[str, float]:

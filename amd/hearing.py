@@ -11,17 +11,17 @@ import numpy as np
 from amd.audio import Samples
 from amd.cadence import Cadence, Run
 from amd.callprogress import CallProgress, Heard, Waits, is_generated
-from amd.ears import Ears, Frame, Tick
+from amd.ears import Batch, Ears, Frame, Tick
 from amd.framing import frame_end_sample, frame_known_sample
 from amd.networks import Network
-from amd.speech import Activity
+from amd.speech import Activity, Flags
 
 TONE_PAST_SAMPLES: Final = 1600
 """While a tone sounds, and 200 ms on, what it means comes first: its silence is not a person who waits."""
 HEARD_KEPT: Final = 4
 """Of the tones that were recognised, so many may matter to a run of speech that began before the last one."""
-BLOCK_SAMPLES: Final = 32_768
-"""What is worked out at once of a long chunk: 256 frames stay in a processor's cache."""
+BLOCK_SAMPLES: Final = 4096
+"""What is worked out at once of a long chunk: half a second, so that little is looked at after a look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,15 @@ class Moment(NamedTuple):
     judged: tuple[Judged, ...]
 
 
+def blocks(samples: Samples) -> Iterator[Samples]:
+    """Cut a long chunk; a short one is one block."""
+    if samples.size <= BLOCK_SAMPLES:
+        yield samples
+        return
+    for at in range(0, samples.size, BLOCK_SAMPLES):
+        yield samples[at : at + BLOCK_SAMPLES]
+
+
 class Hearing:
     """Listen to the samples of one call, cut anyhow; ``network`` says how much it sounds like a recording.
 
@@ -70,7 +79,8 @@ class Hearing:
     def __init__(self, network: Network, *, ears: Ears | None = None, slot: int = 0) -> None:
         self._ears = ears or Ears(network, 1)
         self._slot = slot
-        self.cadence = Cadence(self._ears.judge.memory.cells[slot])
+        self._slots = np.array([slot])
+        self.cadence = Cadence(self._ears.judge.memory["cells"][slot])
         self.spoken = False
         self.tone_off = 0
         self.last_off = 0
@@ -122,10 +132,12 @@ class Hearing:
 
     def feed(self, samples: Samples) -> Iterator[Moment]:
         """Take samples; what each completed frame brought comes out in order, worked out as it is asked for."""
-        slots = np.array([self._slot])
-        for at in range(0, samples.size, BLOCK_SAMPLES):
-            block = samples[at : at + BLOCK_SAMPLES]
-            yield from self.take(self._ears.feed(block, slots, np.array([block.size])).of(0))
+        for block in blocks(samples):
+            yield from self.take(self._ears.feed(block, self._slots, np.array([block.size])).all())
+
+    def hear(self, block: Samples, asks: Flags) -> Batch:
+        """Take a block; what was made of its frames, of which some may have to be looked at."""
+        return self._ears.feed(block, self._slots, np.array([block.size]), asks)
 
     def take(self, frames: Iterable[Frame]) -> Iterator[Moment]:
         """Take what the ears made of the next frames, one after the other, as it is asked for."""

@@ -5,18 +5,20 @@ Only what few frames bring is left to be done call by call; which those are, is 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from amd.audio import Samples
-from amd.cadence import RUN_OFF, RUN_ON, Cells, cells_of, clear, last_off, retract, spoken, step
+from amd.cadence import N_CELLS, RUN_OFF, RUN_ON, clear, last_off, retract, spoken, step
 from amd.compiled import exact
-from amd.evidence import N_ACTIVE, N_SUMS, N_VOICED, NAMES, SNR_DB, TICK_FRAMES, VOICE, Doubles, fill
+from amd.evidence import N_ACTIVE, N_SUMS, N_VOICED, NAMES, SNR_DB, TICK_FRAMES, VOICE, fill
 from amd.framing import HOP_SAMPLES, Slots, frame_end_sample
+from amd.rows import LAST_FRAME, LAST_OFF, OFF, PENDING, SLOT, SPOKEN, STILL, TONE_OFF, TONE_ON
 from amd.spectrum import Floats
-from amd.speech import Flags, Judged
+from amd.speech import Flags, Ticks
 
 Places = npt.NDArray[np.int64]
 
@@ -26,208 +28,196 @@ TONE_OFFS_KEPT: Final = 48
 _FIRST_END: Final = frame_end_sample(0)
 
 
+N_TOLD: Final = 8
+RUN_STARTED, STARTED_OFF, STARTED_FRAME, STARTED_TONE_OFF, STARTED_TONE_FRAME = range(5)
+RUN_ENDED, ENDED_OFF, SPEECH_OFF = range(5, N_TOLD)
+"""What is told of a tick; positions are samples, -1 where there is none.
+
+The run of speech that was found to have started; a frame about when it did, where the last tone had ended by that
+frame, and the frame that told so; the run that was found to have ended; where the last speech so far ended.
+"""
+
+MEMORY: Final = np.dtype(
+    [
+        ("cells", np.int64, N_CELLS),
+        ("sums", np.float64, N_SUMS),
+        ("tone_on", np.int64, TICK_FRAMES),
+        ("tone_offs", np.int64, TONE_OFFS_KEPT),
+        ("tone_frames", np.int64, TONE_OFFS_KEPT),
+        ("n_waiting", np.int64),
+        ("n_frames", np.int64),
+        ("pending", np.int8, TICK_FRAMES),
+    ],
+    align=True,
+)
+"""What is kept of a call: its cadence, sums for its evidence, frames of a tick so far, the last tones."""
+Memory = npt.NDArray[np.void]
+
+
 class Told(NamedTuple):
-    """What the frames of some calls brought; positions are samples, -1 where there is none.
+    """What ticks of some calls brought.
 
     Parameters
     ----------
-    spoken : ndarray of bool, shape (n_frames,)
-        Whether anyone had spoken by then.
-    tone_off, tone_frame : ndarray of int64, shape (n_frames,)
-        Where the last tone had ended by then, or had sounded to, and the frame that told so.
-    started : ndarray of int64, shape (n_ticks, 5)
-        The run of speech that was found to have started; a frame about when it did, and ``tone_off`` and
-        ``tone_frame`` of that frame.
-    ended : ndarray of int64, shape (n_ticks, 2)
-        The run that was found to have ended.
-    last_off : ndarray of int64, shape (n_ticks,)
-        Where the last speech so far ended.
+    places : ndarray of int64, shape (n_ticks, N_TOLD)
     evidence : ndarray of float32, shape (n_ticks, len(amd.evidence.NAMES))
     """
 
-    spoken: Flags
-    tone_off: Places
-    tone_frame: Places
-    started: Places
-    ended: Places
-    last_off: Places
+    places: Places
     evidence: Samples
-
-
-class Memory(NamedTuple):
-    """What is kept of some calls, a row a call."""
-
-    cells: Cells
-    sums: Doubles
-    pending: Flags
-    tone_on: Places
-    n_waiting: Slots
-    tone_offs: Places
-    tone_frames: Places
-    n_frames: Slots
 
 
 class Judge:
     """Follow some calls: what is speech, and what is known of it."""
 
     def __init__(self, n_calls: int = 1) -> None:
-        self.memory = Memory(
-            cells=cells_of(n_calls),
-            sums=np.zeros((n_calls, N_SUMS)),
-            pending=np.zeros((n_calls, TICK_FRAMES), dtype=np.bool_),
-            tone_on=np.zeros((n_calls, TICK_FRAMES), dtype=np.int64),
-            n_waiting=np.zeros(n_calls, dtype=np.intp),
-            tone_offs=np.zeros((n_calls, TONE_OFFS_KEPT), dtype=np.int64),
-            tone_frames=np.full((n_calls, TONE_OFFS_KEPT), -1, dtype=np.int64),
-            n_frames=np.zeros(n_calls, dtype=np.intp),
-        )
+        self.memory: Memory = np.zeros(n_calls, dtype=MEMORY)
+        clear(self.memory["cells"])
+        self.memory["tone_frames"] = -1
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
-        clear(self.memory.cells[slot])
-        for array in self.memory[1:]:
-            array[slot] = 0
-        self.memory.tone_frames[slot] = -1
+        self.memory[slot] = np.zeros((), dtype=MEMORY)
+        clear(self.memory["cells"][slot])
+        self.memory["tone_frames"][slot] = -1
 
-    def feed(
-        self,
-        slots: Slots,
-        pending: Flags,
-        sounding_off: Places,
-        generated: Places,
-        ticks: Judged,
-        log_odds: Floats,
-    ) -> Told:
-        """Take the next frames of some calls.
-
-        Parameters
-        ----------
-        slots, pending, sounding_off : ndarray of shape (n_frames,)
-            Whose they are; whether a tone may have begun; where one that stands still has got to, else -1.
-        generated : ndarray of int64, shape (n_frames, 2)
-            The tone that ended with a frame and is no voice, else -1.
-        ticks, log_odds
-            What the networks made of the ticks that end with them.
-        """
-        told = _room_for(slots.size, ticks.slots.size)
-        _follow(self.memory, slots, pending, sounding_off, generated, *_of(ticks), log_odds, told)
-        return told
-
-    def end(self, slot: int, ticks: Judged, n_frames: int, log_odds: Floats) -> Told:
+    def end(self, slot: int, ticks: Ticks, n_frames: int, log_odds: Floats) -> Told:
         """Take the first frames of a call's last tick."""
-        told = _room_for(0, ticks.slots.size)
+        told = room_for(ticks.slots.size)
         for tick in range(ticks.slots.size):
-            active, voiced, snr_db = (ticks.active[tick], ticks.voiced[tick], ticks.snr_db[tick])
-            heard = active[:n_frames], voiced[:n_frames], snr_db[:n_frames]
-            _tick(self.memory, slot, *heard, log_odds[tick], tick, told)
+            active, voiced = ticks.active[tick, :n_frames], ticks.voiced[tick, :n_frames]
+            heard = active, voiced, ticks.levels_db[0, tick, :n_frames], log_odds[tick]
+            tell_tick(self.memory[slot : slot + 1], *heard, told.places[tick], told.evidence[tick])
         return told
 
     def last_tone(self, slot: int) -> tuple[int, int]:
-        """``tone_off`` and ``tone_frame`` of a call's last frame."""
-        at = (self.memory.n_frames[slot] - 1) % TONE_OFFS_KEPT
-        return int(self.memory.tone_offs[slot, at]), int(self.memory.tone_frames[slot, at])
+        """Where the last tone had ended by a call's last frame, or had sounded to, and the frame that told so."""
+        at = (self.memory["n_frames"][slot] - 1) % TONE_OFFS_KEPT
+        return int(self.memory["tone_offs"][slot, at]), int(self.memory["tone_frames"][slot, at])
 
     def evidence(self, slot: int, now: int) -> Samples:
         """Evidence of a call as of sample ``now``: float32 of shape ``(len(amd.evidence.NAMES),)``."""
         vector = np.empty(len(NAMES), dtype=np.float32)
-        fill(now, self.memory.cells[slot], self.memory.sums[slot], vector)
+        fill(now, self.memory["cells"][slot], self.memory["sums"][slot], vector)
         return vector
 
 
-def _of(ticks: Judged) -> tuple[Slots, Flags, Flags, Floats]:
-    return ticks.rows, ticks.active, ticks.voiced, ticks.snr_db
+@cache
+def nothing_told() -> Told:
+    """What is filled where no tick is complete."""
+    return room_for(0)
 
 
-def _room_for(n_frames: int, n_ticks: int) -> Told:
-    return Told(
-        spoken=np.empty(n_frames, dtype=np.bool_),
-        tone_off=np.empty(n_frames, dtype=np.int64),
-        tone_frame=np.empty(n_frames, dtype=np.int64),
-        started=np.empty((n_ticks, 5), dtype=np.int64),
-        ended=np.empty((n_ticks, 2), dtype=np.int64),
-        last_off=np.empty(n_ticks, dtype=np.int64),
-        evidence=np.empty((n_ticks, len(NAMES)), dtype=np.float32),
-    )
+def room_for(n_ticks: int) -> Told:
+    """Set aside what is told of some ticks, to be filled."""
+    return Told(np.empty((n_ticks, N_TOLD), dtype=np.int64), np.empty((n_ticks, len(NAMES)), dtype=np.float32))
 
 
 @exact
-def _follow(
+def follow(
+    n_frames: int,
+    places: Slots,
+    flags: Flags,
     memory: Memory,
-    slots: Slots,
-    pending: Flags,
-    sounding_off: Places,
-    generated: Places,
-    rows: Slots,
+    ticks_at: Slots,
     active: Flags,
     voiced: Flags,
     snr_db: Floats,
     log_odds: Floats,
-    told: Told,
+    told: Places,
+    evidence: Samples,
 ) -> None:
+    """Take the next frames of some calls, and what the networks made of the ticks that end with them.
+
+    Parameters
+    ----------
+    n_frames : int
+    places, flags : ndarray
+        As `amd.rows` has them; what is known once speech is judged is filled.
+    memory : ndarray of `MEMORY`
+    ticks_at : ndarray of int
+        With which of the frames each tick ends.
+    active, voiced, snr_db : ndarray of shape (n_ticks, TICK_FRAMES)
+    log_odds : ndarray of float32, shape (n_ticks,)
+    told, evidence
+        As `Told` has them; both are filled.
+    """
     n_ticks = 0
-    for row in range(slots.size):
-        slot = slots[row]
-        waiting, n_frames = memory.n_waiting[slot], memory.n_frames[slot]
-        memory.pending[slot, waiting] = pending[row]
-        memory.tone_on[slot, waiting] = generated[row, 0]
-        memory.n_waiting[slot] = waiting + 1
-        sooner, now = (n_frames - 1) % TONE_OFFS_KEPT, n_frames % TONE_OFFS_KEPT
-        off = sounding_off[row] if sounding_off[row] >= 0 else generated[row, 1]
-        memory.tone_offs[slot, now] = off if off >= 0 else memory.tone_offs[slot, sooner]
-        memory.tone_frames[slot, now] = n_frames if off >= 0 else memory.tone_frames[slot, sooner]
-        told.tone_off[row] = memory.tone_offs[slot, now]
-        told.tone_frame[row] = memory.tone_frames[slot, now]
-        memory.n_frames[slot] = n_frames + 1
-        if n_ticks < rows.size and rows[n_ticks] == row:
-            of = active[n_ticks], voiced[n_ticks], snr_db[n_ticks]
-            _tick(memory, slot, *of, log_odds[n_ticks], n_ticks, told)
+    for row in range(n_frames):
+        call = memory[places[SLOT, row]]
+        waiting = call.n_waiting
+        call.pending[waiting] = flags[PENDING, row]
+        call.tone_on[waiting] = places[TONE_ON, row]
+        call.n_waiting = waiting + 1
+        sooner, now = (call.n_frames - 1) % TONE_OFFS_KEPT, call.n_frames % TONE_OFFS_KEPT
+        off = places[OFF, row] if flags[STILL, row] else places[TONE_OFF, row]
+        call.tone_offs[now] = off if off >= 0 else call.tone_offs[sooner]
+        call.tone_frames[now] = call.n_frames if off >= 0 else call.tone_frames[sooner]
+        places[LAST_OFF, row], places[LAST_FRAME, row] = call.tone_offs[now], call.tone_frames[now]
+        call.n_frames += 1
+        if n_ticks < ticks_at.size and ticks_at[n_ticks] == row:
+            at = n_ticks
+            _tick(call, active[at], voiced[at], snr_db[at], log_odds[at], told[at], evidence[at])
             n_ticks += 1
-        told.spoken[row] = spoken(memory.cells[slot])
+        flags[SPOKEN, row] = spoken(call.cells)
 
 
 @exact
-def _tick(
+def tell_tick(
     memory: Memory,
-    slot: int,
     active: Flags,
     voiced: Flags,
     snr_db: Floats,
     log_odds: np.float32,
-    tick: int,
-    told: Told,
+    told: Places,
+    evidence: Samples,
+) -> None:
+    """Take a tick of the first of some calls."""
+    _tick(memory[0], active, voiced, snr_db, log_odds, told, evidence)
+
+
+@exact
+def _tick(
+    call: Any,
+    active: Flags,
+    voiced: Flags,
+    snr_db: Floats,
+    log_odds: np.float32,
+    told: Places,
+    evidence: Samples,
 ) -> None:
     """Judge the frames of a tick; a run that starts and is taken back within it was never known."""
-    cells, sums = memory.cells[slot], memory.sums[slot]
-    started, ended = told.started, told.ended
-    n_heard, n = memory.n_frames[slot], active.size
+    cells, sums = call.cells, call.sums
+    n_heard, n = call.n_frames, active.size
     sums[VOICE] = log_odds
-    started[tick] = ended[tick] = -1
+    for at in range(N_TOLD):
+        told[at] = -1
     for at in range(n):
         index = n_heard - n + at
         on, off = -1, -1
-        if memory.tone_on[slot, at] >= 0:
-            on, off = retract(cells, index, memory.tone_on[slot, at])
+        if call.tone_on[at] >= 0:
+            on, off = retract(cells, index, call.tone_on[at])
         if active[at]:
             sums[N_ACTIVE] += 1
             sums[N_VOICED] += voiced[at]
             sums[SNR_DB] += snr_db[at]
-        starts, ended_on, ended_off = step(cells, index, active[at], voiced[at], memory.pending[slot, at])
+        starts, ended_on, ended_off = step(cells, index, active[at], voiced[at], call.pending[at] > 0)
         if on < 0:
             on, off = ended_on, ended_off
-        if on >= 0 and started[tick, 0] >= 0:
-            started[tick] = -1
+        if on >= 0 and told[RUN_STARTED] >= 0:
+            told[RUN_STARTED] = told[STARTED_OFF] = -1
         elif on >= 0:
-            ended[tick, 0], ended[tick, 1] = on, off
+            told[RUN_ENDED], told[ENDED_OFF] = on, off
         if starts:
-            started[tick, 0], started[tick, 1] = cells[RUN_ON], cells[RUN_OFF]
-    memory.n_waiting[slot] = 0
+            told[RUN_STARTED], told[STARTED_OFF] = cells[RUN_ON], cells[RUN_OFF]
+    call.n_waiting = 0
     now = (n_heard - 1) * HOP_SAMPLES + _FIRST_END
-    if started[tick, 0] >= 0:
-        n_since = max(0, (now - started[tick, 0]) // HOP_SAMPLES)
+    if told[RUN_STARTED] >= 0:
+        n_since = max(0, (now - told[RUN_STARTED]) // HOP_SAMPLES)
         oldest = max(0, n_heard - TONE_OFFS_KEPT)
         frame = max(oldest, n_heard - 1 - n_since)
-        started[tick, 2] = frame
-        started[tick, 3] = memory.tone_offs[slot, frame % TONE_OFFS_KEPT]
-        started[tick, 4] = memory.tone_frames[slot, frame % TONE_OFFS_KEPT]
-    told.last_off[tick] = last_off(cells)
-    fill(now, cells, sums, told.evidence[tick])
+        told[STARTED_FRAME] = frame
+        told[STARTED_TONE_OFF] = call.tone_offs[frame % TONE_OFFS_KEPT]
+        told[STARTED_TONE_FRAME] = call.tone_frames[frame % TONE_OFFS_KEPT]
+    told[SPEECH_OFF] = last_off(cells)
+    fill(now, cells, sums, evidence)

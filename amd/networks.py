@@ -12,14 +12,16 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from amd.compiled import exact
 from amd.errors import ModelError
-from amd.products import product
+from amd.products import FEW_ROWS, Matrix, multiply
 
 Floats = npt.NDArray[np.float32]
 
@@ -32,7 +34,7 @@ _TOLD_MAX: Final = 4
 """More names than that would hide what an error says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """A network that is asked once a tick and remembers what it was asked before.
 
@@ -99,21 +101,117 @@ class Network:
         return np.concatenate(outputs), np.concatenate(states)
 
     def _step(self, inputs: Floats, state: Floats) -> tuple[Floats, Floats]:
-        arrays, n_units = self.arrays, self.n_units
-        dense = np.maximum(product(inputs, arrays["dense_weight"]) + arrays["dense_bias"], np.float32(0))
-        new = product(dense, arrays["in_weight"]) + arrays["in_bias"]
-        old = product(state, arrays["state_weight"]) + arrays["state_bias"]
-        gates = _logistic(new[:, : 2 * n_units] + old[:, : 2 * n_units])
-        reset, update = gates[:, :n_units], gates[:, n_units:]
-        fresh = np.tanh(new[:, 2 * n_units :] + reset * old[:, 2 * n_units :])
-        state = fresh + update * (state - fresh)
-        return product(state, arrays["out_weight"]) + arrays["out_bias"], state
+        n_calls, n_units, layers = inputs.shape[0], self.n_units, self._layers
+        gates: Floats = np.empty((n_calls, 2 * n_units), dtype=np.float32)
+        if n_calls <= FEW_ROWS:
+            new: Floats = np.empty((n_calls, _GATES * n_units), dtype=np.float32)
+            old: Floats = np.empty_like(new)
+            open_few(inputs, state, *layers.dense.parts, *layers.new.parts, *layers.old.parts, new, old, gates)
+        else:
+            dense = layers.dense.matrix.times(inputs)
+            rectify(dense, layers.dense.bias)
+            new, old = layers.new.matrix.times(dense), layers.old.matrix.times(state)
+            halve_gates(new, layers.new.bias, old, layers.old.bias, gates)
+        np.tanh(gates, out=gates)
+        fresh: Floats = np.empty((n_calls, n_units), dtype=np.float32)
+        renew(gates, new, old, fresh)
+        np.tanh(fresh, out=fresh)
+        pass_on(fresh, gates, state)
+        out = layers.out.matrix.times(fresh)
+        out += layers.out.bias
+        return out, fresh
+
+    @cached_property
+    def _layers(self) -> _Layers:
+        names = ("dense", "in", "state", "out")
+        return _Layers._make(
+            _Layer(Matrix(self.arrays[f"{name}_weight"]), self.arrays[f"{name}_bias"]) for name in names
+        )
 
 
-def _logistic(values: Floats) -> Floats:
+class _Layer(NamedTuple):
+    """A layer of a network, laid out for its products."""
+
+    matrix: Matrix
+    bias: Floats
+
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats]:
+        """What a loop is given of it."""
+        return self.matrix.whole, self.matrix.rest, self.bias
+
+
+class _Layers(NamedTuple):
+    dense: _Layer
+    new: _Layer
+    old: _Layer
+    out: _Layer
+
+
+@exact
+def open_few(
+    inputs: Floats,
+    state: Floats,
+    dense_whole: Floats,
+    dense_rest: Floats,
+    dense_bias: Floats,
+    new_whole: Floats,
+    new_rest: Floats,
+    new_bias: Floats,
+    old_whole: Floats,
+    old_rest: Floats,
+    old_bias: Floats,
+    new: Floats,
+    old: Floats,
+    gates: Floats,
+) -> None:
+    """Fill what the gates are told by, of a few calls."""
+    dense = np.empty((inputs.shape[0], dense_bias.size), dtype=np.float32)
+    multiply(inputs, dense_whole, dense_rest, dense)
+    rectify(dense, dense_bias)
+    multiply(dense, new_whole, new_rest, new)
+    multiply(state, old_whole, old_rest, old)
+    halve_gates(new, new_bias, old, old_bias, gates)
+
+
+@exact
+def rectify(values: Floats, bias: Floats) -> None:
+    """Add the bias; nothing is below zero then."""
+    for row in range(values.shape[0]):
+        for at in range(bias.size):
+            values[row, at] = max(values[row, at] + bias[at], np.float32(0))
+
+
+@exact
+def halve_gates(new: Floats, new_bias: Floats, old: Floats, old_bias: Floats, gates: Floats) -> None:
+    """Add the biases, and fill half of what goes into the logistic function: reset, update."""
     half = np.float32(0.5)
-    logistic: Floats = half + half * np.tanh(half * values)  # this form does not overflow
-    return logistic
+    for row in range(new.shape[0]):
+        for at in range(new_bias.size):
+            new[row, at] += new_bias[at]
+            old[row, at] += old_bias[at]
+        for at in range(gates.shape[1]):
+            gates[row, at] = half * (new[row, at] + old[row, at])
+
+
+@exact
+def renew(gates: Floats, new: Floats, old: Floats, fresh: Floats) -> None:
+    """Make gates of tangents, a form that does not overflow, and fill what the new state is made of."""
+    half, n_units = np.float32(0.5), fresh.shape[1]
+    for row in range(fresh.shape[0]):
+        for at in range(2 * n_units):
+            gates[row, at] = half + half * gates[row, at]
+        for at in range(n_units):
+            fresh[row, at] = new[row, 2 * n_units + at] + gates[row, at] * old[row, 2 * n_units + at]
+
+
+@exact
+def pass_on(fresh: Floats, gates: Floats, state: Floats) -> None:
+    """Make the new state of what is fresh, in place."""
+    n_units = fresh.shape[1]
+    for row in range(fresh.shape[0]):
+        for at in range(n_units):
+            fresh[row, at] += gates[row, n_units + at] * (state[row, at] - fresh[row, at])
 
 
 def save(network: Network, path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,18 +78,24 @@ class Activity:
     floor_db: float
 
 
+REFERENCE: Final = np.dtype(
+    [("floor_db", np.float32, N_MEL), ("peak_db", np.float32), ("known", np.bool_)], align=True
+)
+"""Floor and peak of a call; neither is known before there was more than digital silence."""
+TICK: Final = np.dtype([("facts", np.float32, (TICK_FRAMES, N_FACTS)), ("n_frames", np.int64)], align=True)
+"""What is kept of a call's frames until a tick is whole."""
+Records = npt.NDArray[np.void]
+
+
 class References:
     """Floor and peak of some calls, by which their levels are told; the gain of the line is in both."""
 
     def __init__(self, n_calls: int) -> None:
-        self.floor_db: Floats = np.zeros((n_calls, N_MEL), dtype=np.float32)
-        self.peak_db: Floats = np.zeros(n_calls, dtype=np.float32)
-        self._known = np.zeros(n_calls, dtype=np.bool_)
+        self.calls: Records = np.zeros(n_calls, dtype=REFERENCE)
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
-        self._known[slot] = False
-        self.floor_db[slot] = self.peak_db[slot] = 0
+        self.calls[slot] = np.zeros((), dtype=REFERENCE)
 
     def step(self, facts: Floats, slots: Slots | None = None) -> Floats:
         """Follow one tick of some calls and return what the network is given of it.
@@ -105,52 +111,90 @@ class References:
         -------
         ndarray of float32, shape (n, TICK_FRAMES * len(INPUTS))
         """
+        n = facts.shape[0]
         if slots is None:
-            slots = np.arange(facts.shape[0])
-        inputs = np.empty((facts.shape[0], TICK_FRAMES, len(INPUTS)), dtype=np.float32)
-        _refer(facts, slots, self.floor_db, self.peak_db, self._known, inputs)
-        return inputs.reshape(facts.shape[0], -1)
+            slots = np.arange(n)
+        inputs = np.empty((n, TICK_FRAMES, len(INPUTS)), dtype=np.float32)
+        levels, loud = np.empty((2, n, TICK_FRAMES), dtype=np.float32), np.empty(n, dtype=np.bool_)
+        refer(facts, slots, self.calls, inputs, levels, loud)
+        return inputs.reshape(n, -1)
 
 
 @compiled
-def _refer(facts: Floats, slots: Slots, floors_db: Floats, peaks_db: Floats, known: Flags, inputs: Floats) -> None:
-    """Move floor and peak on by what is not digital silence, the first of it is both; tell levels by them."""
-    mean_db = np.empty(N_MEL, dtype=np.float32)
-    scale = np.float32(1 / SCALE_DB)
-    for row in range(facts.shape[0]):
-        slot, n_live, loudest_db = slots[row], 0, np.float32(-np.inf)
-        floor_db = floors_db[slot]
+def refer(facts: Floats, slots: Slots, calls: Records, inputs: Floats, levels_db: Floats, loud: Flags) -> None:
+    """Move floor and peak on with some ticks, those of a call in order, and tell levels by them."""
+    for row in range(slots.size):
+        call = calls[slots[row]]
+        _follow(facts[row], call)
+        _tell(facts[row], call.floor_db, call.peak_db, inputs[row])
+        _stand_out(facts[row], call.floor_db, levels_db[0, row], levels_db[1, row])
+        loud[row] = call.peak_db >= SPEECH_LEVEL_MIN_DB
+
+
+@compiled
+def _follow(facts: Floats, call: Any) -> None:
+    """Move floor and peak on by what is not digital silence, the first of it is both."""
+    mean_db = np.zeros(N_MEL, dtype=np.float32)
+    floor_db, n_live, loudest_db = call.floor_db, 0, np.float32(-np.inf)
+    for frame in range(TICK_FRAMES):
+        loudest_db = max(loudest_db, facts[frame, _LEVEL])
+        if facts[frame, _LEVEL] > DIGITAL_SILENCE_DB:
+            n_live += 1
+            for band in range(N_MEL):
+                mean_db[band] += facts[frame, N_PLAIN + band]
+    if n_live > 0:
         for band in range(N_MEL):
-            mean_db[band] = 0
-        for frame in range(TICK_FRAMES):
-            loudest_db = max(loudest_db, facts[row, frame, _LEVEL])
-            if facts[row, frame, _LEVEL] > DIGITAL_SILENCE_DB:
-                n_live += 1
-                for band in range(N_MEL):
-                    mean_db[band] += facts[row, frame, N_PLAIN + band]
-        if n_live > 0:
-            for band in range(N_MEL):
-                way_db = mean_db[band] / np.float32(n_live) - floor_db[band]
-                share = np.float32(FLOOR_RISE) if way_db > 0 else np.float32(FLOOR_FALL)
-                floor_db[band] += share * way_db if known[slot] else way_db
-            fallen_db = peaks_db[slot] + np.float32(PEAK_FALL) * (loudest_db - peaks_db[slot])
-            peaks_db[slot] = max(loudest_db, fallen_db) if known[slot] else loudest_db
-            known[slot] = True
-        peak_db = peaks_db[slot]
-        for frame in range(TICK_FRAMES):
-            for band in range(N_MEL):
-                level_db = facts[row, frame, N_PLAIN + band]
-                above, below = (level_db - floor_db[band]) * scale, (level_db - peak_db) * scale
-                inputs[row, frame, band] = min(max(above, np.float32(ABOVE_FLOOR[0])), np.float32(ABOVE_FLOOR[1]))
-                inputs[row, frame, N_MEL + band] = min(
-                    max(below, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1])
-                )
-            level = (facts[row, frame, _LEVEL] - peak_db) * scale
-            inputs[row, frame, 2 * N_MEL] = min(max(level, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1]))
-            inputs[row, frame, 2 * N_MEL + 1] = facts[row, frame, _VOICING]
-            inputs[row, frame, 2 * N_MEL + 2] = np.log2(facts[row, frame, _PITCH] / np.float32(PITCH_MIDDLE_HZ))
-            for at in range(_PITCH + 1, N_PLAIN):
-                inputs[row, frame, 2 * N_MEL + 2 + at - _PITCH] = facts[row, frame, at]
+            way_db = mean_db[band] / np.float32(n_live) - floor_db[band]
+            share = np.float32(FLOOR_RISE) if way_db > 0 else np.float32(FLOOR_FALL)
+            floor_db[band] += share * way_db if call.known else way_db
+        fallen_db = call.peak_db + np.float32(PEAK_FALL) * (loudest_db - call.peak_db)
+        call.peak_db = max(loudest_db, fallen_db) if call.known else loudest_db
+        call.known = True
+
+
+@compiled
+def _tell(facts: Floats, floor_db: Floats, peak_db: np.float32, inputs: Floats) -> None:
+    """Tell a tick's levels by floor and peak, as the network is given them."""
+    scale = np.float32(1 / SCALE_DB)
+    for frame in range(TICK_FRAMES):
+        for band in range(N_MEL):
+            level_db = facts[frame, N_PLAIN + band]
+            above, below = (level_db - floor_db[band]) * scale, (level_db - peak_db) * scale
+            inputs[frame, band] = min(max(above, np.float32(ABOVE_FLOOR[0])), np.float32(ABOVE_FLOOR[1]))
+            inputs[frame, N_MEL + band] = min(max(below, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1]))
+        level = (facts[frame, _LEVEL] - peak_db) * scale
+        inputs[frame, 2 * N_MEL] = min(max(level, np.float32(BELOW_PEAK[0])), np.float32(BELOW_PEAK[1]))
+        inputs[frame, 2 * N_MEL + 1] = facts[frame, _VOICING]
+        inputs[frame, 2 * N_MEL + 2] = np.log2(facts[frame, _PITCH] / np.float32(PITCH_MIDDLE_HZ))
+        for at in range(_PITCH + 1, N_PLAIN):
+            inputs[frame, 2 * N_MEL + 2 + at - _PITCH] = facts[frame, at]
+
+
+@compiled
+def _stand_out(facts: Floats, floors_db: Floats, snr_db: Floats, floor_db: Floats) -> None:
+    """Fill how far each frame of a tick is above the floor, and the floor; in digital silence its own level."""
+    strongest_db = np.empty(SNR_BANDS, dtype=np.float32)
+    highest_db = floors_db[0]
+    for band in range(1, N_MEL):
+        highest_db = max(highest_db, floors_db[band])
+    for frame in range(TICK_FRAMES):
+        level_db = facts[frame, _LEVEL]
+        silent = level_db <= DIGITAL_SILENCE_DB
+        for at in range(SNR_BANDS):
+            strongest_db[at] = -np.inf
+        for band in range(N_MEL):
+            above_db, at = facts[frame, N_PLAIN + band] - floors_db[band], SNR_BANDS - 1
+            if above_db <= strongest_db[at]:
+                continue
+            while at > 0 and strongest_db[at - 1] < above_db:
+                strongest_db[at] = strongest_db[at - 1]
+                at -= 1
+            strongest_db[at] = above_db
+        total_db = np.float32(0)
+        for at in range(SNR_BANDS):
+            total_db += strongest_db[at]
+        snr_db[frame] = np.float32(0) if silent else total_db / np.float32(SNR_BANDS)
+        floor_db[frame] = level_db if silent else highest_db
 
 
 def facts_of(facts: FrameFacts) -> Floats:
@@ -159,7 +203,7 @@ def facts_of(facts: FrameFacts) -> Floats:
     return np.concatenate([*columns, facts.mel_db], axis=1)
 
 
-class Judged(NamedTuple):
+class Ticks(NamedTuple):
     """Ticks of some calls, those of one call in order; each array has a row a tick.
 
     Parameters
@@ -170,28 +214,33 @@ class Judged(NamedTuple):
         Which of the frames that were fed completed it.
     turns : ndarray of int, shape (n,)
         How many ticks of the same call are before it.
-    log_odds, snr_db : ndarray of float32, shape (n, TICK_FRAMES)
-        Of speech, and how far above the floor; of each frame.
+    facts : ndarray of float32, shape (n, TICK_FRAMES, N_FACTS)
+    inputs : ndarray of float32, shape (n, TICK_FRAMES, len(INPUTS))
+        What the network is given.
+    levels_db : ndarray of float32, shape (2, n, TICK_FRAMES)
+        How far each frame is above the floor; and the floor, in digital silence the frame's own level.
+    loud : ndarray of bool, shape (n,)
+        Whether anything on the line was loud enough for speech.
+    log_odds : ndarray of float32, shape (n, TICK_FRAMES)
+        Of speech, as the network says.
     active, voiced : ndarray of bool, shape (n, TICK_FRAMES)
-    floor_db : ndarray of float32, shape (n, TICK_FRAMES)
-        The floor; in digital silence the frame's own level.
-    inputs : ndarray of float32, shape (n, len(TICK_INPUTS))
-        What the network was given.
+        Whether each frame is speech, and periodic as voices are.
     """
 
     slots: Slots
     rows: Slots
     turns: Slots
+    facts: Floats
+    inputs: Floats
+    levels_db: Floats
+    loud: Flags
     log_odds: Floats
-    snr_db: Floats
     active: Flags
     voiced: Flags
-    floor_db: Floats
-    inputs: Floats
 
     def activities(self, tick: int, n_frames: int = TICK_FRAMES) -> tuple[Activity, ...]:
         """What the first frames of one tick are."""
-        columns = (self.active, self.voiced, self.log_odds, self.snr_db, self.floor_db)
+        columns = (self.active, self.voiced, self.log_odds, *self.levels_db)
         rows = zip(*(column[tick, :n_frames].tolist() for column in columns), strict=True)
         return tuple(
             Activity(active=active, voiced=voiced, log_odds=log_odds, snr_db=snr_db, floor_db=floor_db)
@@ -199,151 +248,126 @@ class Judged(NamedTuple):
         )
 
 
+def ticks_of(n: int) -> Ticks:
+    """Set aside some ticks, to be filled."""
+    slots, rows, turns = np.zeros((3, n), dtype=np.intp)
+    active, voiced = np.empty((2, n, TICK_FRAMES), dtype=np.bool_)
+    return Ticks(
+        slots=slots,
+        rows=rows,
+        turns=turns,
+        facts=np.empty((n, TICK_FRAMES, N_FACTS), dtype=np.float32),
+        inputs=np.empty((n, TICK_FRAMES, len(INPUTS)), dtype=np.float32),
+        levels_db=np.empty((2, n, TICK_FRAMES), dtype=np.float32),
+        loud=np.empty(n, dtype=np.bool_),
+        log_odds=np.empty((n, TICK_FRAMES), dtype=np.float32),
+        active=active,
+        voiced=voiced,
+    )
+
+
+@cache
+def no_ticks() -> Ticks:
+    """What is filled where no tick is complete."""
+    return ticks_of(0)
+
+
 class SpeechTracker:
     """Judge the frames of some calls, in order; the answers come once a tick."""
 
     def __init__(self, n_calls: int = 1) -> None:
-        self._references = References(n_calls)
+        self.references = References(n_calls)
+        self.ticks: Records = np.zeros(n_calls, dtype=TICK)
         self._state = shipped().start(n_calls)
-        self._tick: Floats = np.zeros((n_calls, TICK_FRAMES, N_FACTS), dtype=np.float32)
-        self._n_frames = np.zeros(n_calls, dtype=np.intp)
 
     def clear(self, slot: int) -> None:
         """Forget a call: another one begins."""
-        self._references.clear(slot)
+        self.references.clear(slot)
+        self.ticks["n_frames"][slot] = 0
         self._state[slot] = 0
-        self._n_frames[slot] = 0
 
     def step(self, facts: Floats) -> tuple[Activity, ...]:
         """Take the first call's next frame, shape ``(N_FACTS,)``; return a tick's frames with its last one."""
-        judged = self.feed(facts[None], np.zeros(1, dtype=np.intp))
-        return judged.activities(0) if judged.slots.size else ()
-
-    def feed(self, facts: Floats, slots: Slots) -> Judged:
-        """Take the next frames of some calls, shape ``(n, N_FACTS)``; return the ticks that they complete."""
-        n_most = facts.shape[0]
-        ticks = np.empty((n_most, TICK_FRAMES, N_FACTS), dtype=np.float32)
-        rows, turns = np.empty(n_most, dtype=np.intp), np.empty(n_most, dtype=np.intp)
-        n_ticks = _gather(facts, slots, self._tick, self._n_frames, ticks, rows, turns)
-        if n_ticks == 0:
-            return no_ticks()
-        ticks, rows, turns = ticks[:n_ticks], rows[:n_ticks], turns[:n_ticks]
-        return self._judge(ticks, slots[rows], rows, turns)
+        slots = np.zeros(1, dtype=np.intp)
+        ticks = ticks_of(int(self.ticks["n_frames"][0]) // (TICK_FRAMES - 1))
+        gather(facts[None], slots, 1, self.ticks, ticks.facts, ticks.slots, ticks.rows, ticks.turns)
+        self._refer(ticks)
+        return self.judge(ticks).activities(0) if ticks.slots.size else ()
 
     def finish(self) -> tuple[Activity, ...]:
         """Judge what was heard of the first call's last tick, as if its last frame had gone on."""
-        judged, n_frames = self.end(0)
-        return judged.activities(0, n_frames) if n_frames else ()
+        ticks, n_frames = self.end(0)
+        return ticks.activities(0, n_frames) if n_frames else ()
 
-    def end(self, slot: int) -> tuple[Judged, int]:
+    def end(self, slot: int) -> tuple[Ticks, int]:
         """The same for one call: its last tick, if there was one, and how many frames were heard of it."""
-        n_frames = int(self._n_frames[slot])
-        self._n_frames[slot] = 0
-        tick = self._tick[slot : slot + (n_frames > 0)].copy()
-        tick[:, n_frames:] = tick[:, max(0, n_frames - 1), None]
-        zeros = np.zeros(tick.shape[0], dtype=np.intp)
-        return self._judge(tick, zeros + slot, zeros, zeros), n_frames
+        n_frames = int(self.ticks["n_frames"][slot])
+        self.ticks["n_frames"][slot] = 0
+        ticks = ticks_of(int(n_frames > 0))
+        if n_frames:
+            ticks.slots[0] = slot
+            ticks.facts[0] = self.ticks["facts"][slot]
+            ticks.facts[0, n_frames:] = ticks.facts[0, n_frames - 1]
+            self._refer(ticks)
+            self.judge(ticks)
+        return ticks, n_frames
 
-    def _judge(self, ticks: Floats, slots: Slots, rows: Slots, turns: Slots) -> Judged:
-        """Judge ticks, turn by turn: the calls' first ones, then their second ones."""
-        n_ticks = slots.size
-        network = shipped()
-        shape = (n_ticks, TICK_FRAMES)
-        log_odds, snr_db = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
-        active, voiced = np.empty(shape, dtype=np.bool_), np.empty(shape, dtype=np.bool_)
-        floor_db = np.empty(shape, dtype=np.float32)
-        inputs = np.empty((n_ticks, len(TICK_INPUTS)), dtype=np.float32)
-        for now in in_turns(turns):
-            calls = slots[now]
-            inputs[now] = self._references.step(ticks[now], calls)
-            said, self._state[calls] = network.step(inputs[now], self._state[calls])
-            log_odds[now] = said
-            floors = self._references.floor_db, self._references.peak_db
-            _activities(ticks, now, slots, log_odds, *floors, snr_db, active, voiced, floor_db)
-        return Judged(slots, rows, turns, log_odds, snr_db, active, voiced, floor_db, inputs)
+    def _refer(self, ticks: Ticks) -> None:
+        refer(ticks.facts, ticks.slots, self.references.calls, ticks.inputs, ticks.levels_db, ticks.loud)
+
+    def judge(self, ticks: Ticks) -> Ticks:
+        """Judge ticks by the network, turn by turn: the calls' first ones, then their second ones."""
+        network, inputs = shipped(), ticks.inputs.reshape(ticks.slots.size, -1)
+        for now in in_turns(ticks.turns):
+            calls = ticks.slots[now]
+            ticks.log_odds[now], self._state[calls] = network.step(inputs[now], self._state[calls])
+        activities(ticks.facts, ticks.loud, ticks.log_odds, ticks.active, ticks.voiced)
+        return ticks
 
 
-@cache
-def no_ticks() -> Judged:
-    """What is judged where no tick is complete."""
-    none, flags = np.zeros(0, dtype=np.intp), np.zeros((0, TICK_FRAMES), dtype=np.bool_)
-    values = np.zeros((0, TICK_FRAMES), dtype=np.float32)
-    inputs = np.zeros((0, len(TICK_INPUTS)), dtype=np.float32)
-    return Judged(none, none, none, values, values, flags, flags, values, inputs)
-
-
-def in_turns(turns: Slots) -> Iterator[Slots]:
+def in_turns(turns: Slots) -> Iterator[Slots | slice]:
     """Indices of the first ticks of all calls, then of their second ones, and so on."""
+    if turns.size == 1:
+        yield slice(None)
+        return
     for turn in range(int(turns.max(initial=-1)) + 1):
         yield np.flatnonzero(turns == turn)
 
 
 @compiled
-def _gather(
-    facts: Floats, slots: Slots, tick: Floats, n_frames: Slots, ticks: Floats, rows: Slots, turns: Slots
+def gather(
+    facts: Floats, slots: Slots, n: int, calls: Records, ticks: Floats, of: Slots, rows: Slots, turns: Slots
 ) -> int:
-    """Fill the calls' ticks frame by frame; copy out those that are whole, and say whose how-manieth it is."""
+    """Fill the calls' ticks with ``n`` frames; copy out those that are whole, and say whose how-manieth it is."""
     n_ticks = 0
-    for row in range(facts.shape[0]):
+    for row in range(n):
         slot = slots[row]
+        call = calls[slot]
         for fact in range(N_FACTS):
-            tick[slot, n_frames[slot], fact] = facts[row, fact]
-        n_frames[slot] += 1
-        if n_frames[slot] < TICK_FRAMES:
+            call.facts[call.n_frames, fact] = facts[row, fact]
+        call.n_frames += 1
+        if call.n_frames < TICK_FRAMES:
             continue
-        n_frames[slot] = 0
+        call.n_frames = 0
         for frame in range(TICK_FRAMES):
             for fact in range(N_FACTS):
-                ticks[n_ticks, frame, fact] = tick[slot, frame, fact]
-        rows[n_ticks] = row
-        goes_on = n_ticks > 0 and slots[rows[n_ticks - 1]] == slot  # a call's frames are together
+                ticks[n_ticks, frame, fact] = call.facts[frame, fact]
+        of[n_ticks], rows[n_ticks] = slot, row
+        goes_on = n_ticks > 0 and of[n_ticks - 1] == slot  # a call's frames are together
         turns[n_ticks] = turns[n_ticks - 1] + 1 if goes_on else 0
         n_ticks += 1
     return n_ticks
 
 
 @compiled
-def _activities(
-    ticks: Floats,
-    now: Slots,
-    slots: Slots,
-    log_odds: Floats,
-    floors_db: Floats,
-    peaks_db: Floats,
-    snr_db: Floats,
-    active: Flags,
-    voiced: Flags,
-    floor_db: Floats,
-) -> None:
-    """Say of each frame of some ticks whether it is speech, is voiced, and how far above the floor."""
-    strongest_db = np.empty(SNR_BANDS, dtype=np.float32)
-    for row in now:
-        slot = slots[row]
-        loud = peaks_db[slot] >= SPEECH_LEVEL_MIN_DB
-        highest_db = floors_db[slot, 0]
-        for band in range(1, N_MEL):
-            highest_db = max(highest_db, floors_db[slot, band])
+def activities(facts: Floats, loud: Flags, log_odds: Floats, active: Flags, voiced: Flags) -> None:
+    """Say of each frame of some ticks whether it is speech, and whether it is voiced."""
+    for row in range(loud.size):
         for frame in range(TICK_FRAMES):
-            level_db = ticks[row, frame, _LEVEL]
-            silent = level_db <= DIGITAL_SILENCE_DB
-            for at in range(SNR_BANDS):
-                strongest_db[at] = -np.inf
-            for band in range(N_MEL):
-                above_db, at = ticks[row, frame, N_PLAIN + band] - floors_db[slot, band], SNR_BANDS - 1
-                if above_db <= strongest_db[at]:
-                    continue
-                while at > 0 and strongest_db[at - 1] < above_db:
-                    strongest_db[at] = strongest_db[at - 1]
-                    at -= 1
-                strongest_db[at] = above_db
-            total_db = np.float32(0)
-            for at in range(SNR_BANDS):
-                total_db += strongest_db[at]
-            snr_db[row, frame] = np.float32(0) if silent else total_db / np.float32(SNR_BANDS)
-            floor_db[row, frame] = level_db if silent else highest_db
-            speaks = not silent and loud and log_odds[row, frame] >= SPEECH_LOG_ODDS_MIN
+            silent = facts[row, frame, _LEVEL] <= DIGITAL_SILENCE_DB
+            speaks = not silent and loud[row] and log_odds[row, frame] >= SPEECH_LOG_ODDS_MIN
             active[row, frame] = speaks
-            voiced[row, frame] = speaks and ticks[row, frame, _VOICING] >= VOICING_MIN
+            voiced[row, frame] = speaks and facts[row, frame, _VOICING] >= VOICING_MIN
 
 
 @cache

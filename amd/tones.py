@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from amd.audio import RATE_HZ
 from amd.compiled import exact
 from amd.framing import FRAME_SAMPLES, HOP_SAMPLES, Slots, frame_known_sample
 from amd.measuring import MEASURED, N_MEASURED, PAIRS_KEPT, deviation_db, edges, measure
 from amd.past import PAST
+from amd.rows import BEGUN, ENDED, LASTING, N_PAIRS, OFF, PENDING, STILL, Flags, rows_of
 from amd.runs import (
     AT,
     CLARITY,
@@ -32,8 +32,6 @@ from amd.runs import (
     runs_of,
     step,
 )
-
-Flags = npt.NDArray[np.bool_]
 
 
 class Sounding(NamedTuple):
@@ -184,29 +182,23 @@ class Ended:
         )
 
 
-class Followed(NamedTuple):
-    """What became known with each of some frames; arrays of shape ``(n,)``.
+class Found(NamedTuple):
+    """What `follow` fills beside places and flags: ended tones as `Ended` has them, and tones that sound."""
 
-    Parameters
-    ----------
-    still : ndarray of bool
-        Whether the frame belongs to a tone that has stood still for `STEADY_FRAMES`.
-    pending : ndarray of bool
-        Whether a tone may have begun that is not known to be one yet: two frames agreed.
-    begun, off : ndarray of int
-        First sample of what may be a tone, and the end of its last frame so far; -1 where there is none.
-    ended : Ended
-        The tones that were found to have ended.
-    lasting : dict of int to Sounding
-        The steady tone that sounds, where it has lasted as long as the tracker was told to look for.
-    """
+    values: Doubles
+    pairs_hz: Doubles
+    sounding: Doubles
 
-    still: Flags
-    pending: Flags
-    begun: Slots
-    off: Slots
-    ended: Ended
-    lasting: dict[int, Sounding]
+
+def room_for_tones(n: int) -> Found:
+    """Set aside what may be found with some frames."""
+    return Found(np.empty((n, N_MEASURED)), np.empty((n, PAIRS_KEPT, 2)), np.empty((n, len(Sounding._fields))))
+
+
+def soundings(places: Slots, n: int, sounding: Doubles) -> dict[int, Sounding]:
+    """The steady tones that sound, where they have lasted as long as was to be told, by their frames."""
+    rows = zip(places[LASTING, :n].tolist(), sounding[:n].tolist(), strict=True)
+    return {row: Sounding(int(on), int(off), *rest) for row, (on, off, *rest) in rows}
 
 
 class ToneTracker:
@@ -233,30 +225,18 @@ class ToneTracker:
         clear(self._runs, slot)
         self._past["n"][slot] = 0
 
-    def feed(self, frames: Doubles, slots: Slots) -> Followed:
+    @property
+    def state(self) -> tuple[Runs, Runs, Runs, Doubles]:
+        """What `follow` is given of it: the third is room for a run that has ended."""
+        return self._runs, self._past, np.empty(1, dtype=RUN), self._lasting
+
+    def feed(self, frames: Doubles, slots: Slots) -> Ended:
         """Take the next frames of some calls, rows as `amd.runs.Frame` has them; those of one call in order."""
         n = frames.shape[0]
-        flags, places = np.empty((2, n), dtype=np.bool_), np.empty((5, n), dtype=np.intp)
-        values, pairs_hz = np.empty((n, N_MEASURED)), np.empty((n, PAIRS_KEPT, 2))
-        sounding = np.empty((n, len(Sounding._fields)))
-        runs = self._runs, self._past, np.empty(1, dtype=RUN)
-        n_ended, n_lasting = _follow(
-            frames, slots, *runs, self._lasting, flags, places, values, pairs_hz, sounding
-        )
-        rows = places[2, :n_ended]
-        return Followed(
-            still=flags[0],
-            pending=flags[1],
-            begun=places[0],
-            off=places[1],
-            ended=Ended(rows, values[:n_ended], pairs_hz, places[3]),
-            lasting={
-                row: Sounding(int(on), int(off), *rest)
-                for row, (on, off, *rest) in zip(
-                    places[4, :n_lasting].tolist(), sounding[:n_lasting].tolist(), strict=True
-                )
-            },
-        )
+        places, flags = rows_of(n)
+        found = room_for_tones(n)
+        n_ended, _ = follow(frames, slots, *self.state, flags, places, *found)
+        return Ended(places[ENDED, :n_ended], found.values[:n_ended], found.pairs_hz, places[N_PAIRS])
 
     def step(
         self,
@@ -276,7 +256,7 @@ class ToneTracker:
         row = (index, level_db, tone_db, clarity, peak_hz, second_hz, ratio, noise_db)
         facts = np.array([row], dtype=np.float32).astype(np.float64)
         facts[0, RATIO] = ratio
-        return self.feed(facts, np.zeros(1, dtype=np.intp)).ended.of(0)
+        return self.feed(facts, np.zeros(1, dtype=np.intp)).of(0)
 
     @property
     def tonal(self) -> bool:
@@ -310,7 +290,7 @@ class ToneTracker:
 
 
 @exact
-def _follow(
+def follow(
     frames: Doubles,
     slots: Slots,
     runs: Runs,
@@ -330,23 +310,23 @@ def _follow(
         run = runs[slot]
         if step(run, frames[at], scratch, 0):
             known = int(frames[at, AT]) * HOP_SAMPLES + FRAME_SAMPLES
-            places[2, n_ended] = at
-            places[3, n_ended] = measure(scratch[0], past[slot], known, values[n_ended], pairs_hz[n_ended])
+            places[ENDED, n_ended] = at
+            places[N_PAIRS, n_ended] = measure(scratch[0], past[slot], known, values[n_ended], pairs_hz[n_ended])
             n_ended += 1
-        flags[0, at], flags[1, at] = run.still, run.pending
-        places[0, at], places[1, at] = -1, -1
+        flags[STILL, at], flags[PENDING, at] = run.still, run.pending
+        places[BEGUN, at], places[OFF, at] = -1, -1
         if run.n > 0:
-            places[0, at] = int(run.frames[0, AT]) * HOP_SAMPLES
-            places[1, at] = run.last * HOP_SAMPLES + FRAME_SAMPLES
+            places[BEGUN, at] = int(run.frames[0, AT]) * HOP_SAMPLES
+            places[OFF, at] = run.last * HOP_SAMPLES + FRAME_SAMPLES
         if run.still:
             length_s = (
-                places[1, at] - places[0, at] + FRAME_SAMPLES
+                places[OFF, at] - places[BEGUN, at] + FRAME_SAMPLES
             ) / RATE_HZ  # an edge may lie in the frame before
             for row in range(lasting.shape[0]):
                 low_hz, high_hz, least_s = lasting[row]
                 if low_hz <= run.middles[PEAK] <= high_hz and length_s >= least_s:
                     _sound(run, sounding[n_lasting])
-                    places[4, n_lasting] = at
+                    places[LASTING, n_lasting] = at
                     n_lasting += 1
                     break
     return n_ended, n_lasting

@@ -82,7 +82,7 @@ class Trees:
         """Sum of the base and one answer of each tree: ``(n,)`` for rows of shape ``(n, n_measures)``."""
         found = np.empty(rows.shape[0])
         if found.size:
-            _walk(rows, self.limits, self.firsts, self.nodes, self.answers, self.depth, self.base, found)
+            walk(rows, self.limits, self.firsts, self.nodes, self.answers, self.depth, self.base, found)
         return found
 
 
@@ -137,7 +137,7 @@ def _laid_out(tree: list[list[float]], ranks: list[int], depth: int) -> tuple[li
 
 
 @exact
-def _walk(
+def walk(
     rows: Floats,
     limits: Floats,
     firsts: Places,

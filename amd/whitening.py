@@ -16,6 +16,7 @@ from amd.compiled import compiled
 from amd.framing import Slots
 
 Floats = npt.NDArray[np.float32]
+Noises = npt.NDArray[np.void]
 
 BLOCK_FRAMES: Final = 8
 """128 ms, five frames' worth of independent noise: its mean is within 2 dB."""
@@ -32,14 +33,18 @@ LEAST_POWER: Final = np.float32(1e-16)
 """A bin never has less, so that ratios stay finite."""
 
 
+def noises_of(n_calls: int, n_bins: int) -> Noises:
+    """Set aside what some calls need, a record a call: noise, the sum of a block so far, of how many frames."""
+    kept = [("noise", np.float32, n_bins), ("total", np.float32, n_bins), ("n_summed", np.int64)]
+    return np.zeros(n_calls, dtype=np.dtype(kept, align=True))
+
+
 class NoiseShape:
     """Power of the noise in each bin of some calls, as known before each frame."""
 
     def __init__(self, first_bin: int, end_bin: int, n_calls: int = 1) -> None:
         self._first_bin = first_bin
-        self._shape: Floats = np.zeros((n_calls, end_bin - first_bin), dtype=np.float32)
-        self._sum: Floats = np.zeros_like(self._shape)
-        self._n_summed = np.zeros(n_calls, dtype=np.intp)
+        self.calls = noises_of(n_calls, end_bin - first_bin)
 
     def feed(self, power: Floats, slots: Slots | None = None) -> Floats:
         """Take the power of the next frames, shape ``(n, n_bins)``; return their noise, shape ``(n, band)``.
@@ -48,52 +53,50 @@ class NoiseShape:
         """
         if slots is None:
             slots = np.zeros(power.shape[0], dtype=np.intp)
-        noise = np.empty((power.shape[0], self._shape.shape[1]), dtype=np.float32)
-        _follow(power, self._first_bin, slots, self._shape, self._sum, self._n_summed, noise)
+        noise = np.empty((power.shape[0], self.calls["noise"].shape[1]), dtype=np.float32)
+        follow(power, self._first_bin, slots, self.calls, noise)
         return noise
 
     def clear(self, slot: int) -> None:
         """Forget what was heard on a call: the next one begins."""
-        for array in (self._shape, self._sum, self._n_summed):
-            array[slot] = 0
+        self.calls[slot] = np.zeros((), dtype=self.calls.dtype)
 
 
 @compiled
-def _follow(
-    power: Floats, first_bin: int, slots: Slots, shape: Floats, total: Floats, n_summed: Slots, noise: Floats
-) -> None:
-    """Hold each frame against its call's shape, and move the shape on with each whole block."""
-    n_bins = shape.shape[1]
+def follow(power: Floats, first_bin: int, slots: Slots, calls: Noises, noise: Floats) -> None:
+    """Hold each frame against its call's noise, and move that on with each whole block."""
+    n_bins = noise.shape[1]
     half = NARROW_BINS // 2
     edged = np.empty(n_bins + 2 * half, dtype=np.float32)
     wide = np.empty(n_bins, dtype=np.float32)
     for row in range(power.shape[0]):
-        slot = slots[row]
+        call = calls[slots[row]]
+        known, total = call.noise, call.total
         for at in range(n_bins):
-            noise[row, at] = shape[slot, at]
-            total[slot, at] += power[row, first_bin + at]
-        n_summed[slot] += 1
-        if n_summed[slot] < BLOCK_FRAMES:
+            noise[row, at] = known[at]
+            total[at] += power[row, first_bin + at]
+        call.n_summed += 1
+        if call.n_summed < BLOCK_FRAMES:
             continue
-        n_summed[slot] = 0
+        call.n_summed = 0
         whole = np.float32(0)
         for at in range(n_bins):
-            wide[at] = total[slot, at] * np.float32(1 / BLOCK_FRAMES)
+            wide[at] = total[at] * np.float32(1 / BLOCK_FRAMES)
             whole += wide[at]
-            total[slot, at] = 0
+            total[at] = 0
         if whole < SILENCE_POWER:
             continue
         _extreme(wide, edged, np.float32(-1))
         _extreme(wide, edged, np.float32(1))
         for at in range(n_bins):
             now = max(wide[at], LEAST_POWER)
-            old = shape[slot, at]
+            old = known[at]
             if old == 0:  # the first block that is not silent is the shape
-                shape[slot, at] = now
+                known[at] = now
             elif now < old:
-                shape[slot, at] = old * (now / old) ** np.float32(FALL)
+                known[at] = old * (now / old) ** np.float32(FALL)
             else:
-                shape[slot, at] = old * (now / old) ** np.float32(RISE)
+                known[at] = old * (now / old) ** np.float32(RISE)
 
 
 @compiled

@@ -16,6 +16,7 @@ from benchmarks import (
     leave_one_out,
     listening,
     listening_cost,
+    pauses,
     probe,
     readme,
     recognising,
@@ -86,6 +87,13 @@ def main() -> None:
     scaling.add_argument("--plot", type=Path, metavar="FILE", help="draw them (needs matplotlib)")
     scaling.set_defaults(run=lambda options: scale.run(options.out, options.plot))
     _add_listen(commands)
+    pausing = commands.add_parser("pauses", help="how long a bank's turns last over ten minutes of calls")
+    pausing.add_argument("--calls", type=int, default=pauses.CALLS, metavar="N", help="default: 1000")
+    pausing.add_argument("--minutes", type=float, default=pauses.MINUTES, metavar="N", help="default: 10")
+    pausing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    pausing.set_defaults(
+        run=lambda options: pauses.run(options.out, n_calls=options.calls, minutes=options.minutes)
+    )
     tables = commands.add_parser("readme", help="write the generated tables of README.md")
     tables.set_defaults(run=lambda _: readme.run())
     timing = commands.add_parser("speed", help="CPU time of amd and the peers, as ratios, on one core")

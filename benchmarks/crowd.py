@@ -23,16 +23,14 @@ TICK_SAMPLES: Final = 768
 """A call's networks are asked once so often: calls that began together would all ask at once."""
 STAGES: Final = {
     "decode": ("_decode",),
-    "frames": ("_ears", "framer", "cut"),
-    "spectrum": ("_ears", "_spectrum", "analyse"),
-    "tones": ("_ears", "_tones", "feed"),
-    "speech": ("_ears", "_speech", "feed"),
-    "cadence": ("_ears", "judge", "feed"),
+    "frames and spectrum": ("_ears", "_analyse"),
+    "tones, and what speech is told by": ("_ears", "_follow"),
+    "speech's network": ("_ears", "_speech", "judge"),
     "verdict's network": ("_ears", "_answer", "feed"),
-    "whom to look at": ("_gate", "rows"),
+    "cadence, and whom to look at": ("_ears", "_judge"),
 }
 """What a bank does, stage by stage; the rest is what is done call by call, and what binds it together."""
-BEFORE_THE_MODEL: Final = ("decode", "frames", "spectrum", "tones", "speech", "cadence")
+BEFORE_THE_MODEL: Final = tuple(name for name in STAGES if name != "verdict's network")
 
 
 @dataclass
@@ -46,7 +44,7 @@ class Clocked:
 def packets(n_calls: int, seconds: float, seed: int = 1) -> list[list[bytes]]:
     """Return what each turn brings each call; the first turn cuts them so that the calls are out of step."""
     rng = np.random.default_rng(seed)
-    audios = [_mulaw(samples_of(path)) for path in sorted(SAMPLES.glob("*.wav"))]
+    audios = [mulaw(samples_of(path)) for path in sorted(SAMPLES.glob("*.wav"))]
     n_turns = round(seconds * RATE_HZ) // PACKET_SAMPLES
     calls = []
     for call in range(n_calls):
@@ -99,7 +97,7 @@ def _clock(bank: DetectorBank, path: tuple[str, ...], taken: list[float], clock:
     setattr(part, path[-1], clocked)
 
 
-def _mulaw(samples: npt.NDArray[np.float32]) -> bytes:
+def mulaw(samples: npt.NDArray[np.float32]) -> bytes:
     """Encode samples: the code whose sample is nearest."""
     table = decode(bytes(range(256)), Encoding.MULAW)
     order = np.argsort(table, kind="stable")

@@ -163,8 +163,8 @@ def _state_bytes(n_calls: int = 50) -> dict[str, int]:
     for n_turns, turn in enumerate(turns):
         bank.feed(slots, turn)
         if n_turns in (250, len(turns) - 1):
-            shared = {id(bank._ears), id(bank._model), id(bank._policy)}  # noqa: SLF001
-            beside = [_size(call, set(shared)) for call in bank._calls.values()]  # noqa: SLF001
+            shared = {id(bank._ears), id(bank._gate), id(bank._model), id(bank._policy)}  # noqa: SLF001
+            beside = [size_of(call, set(shared)) for call in bank._calls.values()]  # noqa: SLF001
             found[f"objects, {n_turns // 50} s, greatest"] = max(beside)
     return {"arrays": arrays // n_calls, **found}
 
@@ -184,19 +184,21 @@ def _arrays(thing: Any, seen: set[int]) -> list[np.ndarray[Any, Any]]:
     return []
 
 
-def _size(thing: Any, seen: set[int]) -> int:
+def size_of(thing: Any, seen: set[int]) -> int:
     """Bytes of an object and all that it alone holds."""
     if id(thing) in seen or thing is None or isinstance(thing, (type, bool)):
         return 0
     seen.add(id(thing))
     size = sys.getsizeof(thing)
     if isinstance(thing, (list, tuple, set)):
-        size += sum(_size(part, seen) for part in thing)
+        size += sum(size_of(part, seen) for part in thing)
     elif isinstance(thing, np.ndarray):
         size = 0 if thing.base is not None else thing.nbytes + 100
     elif type(thing).__module__.startswith("amd."):
         names = getattr(type(thing), "__slots__", ()) or vars(thing)
-        size += sum(_size(getattr(thing, name, None), seen) for name in names if name not in ("policy", "_model"))
+        size += sum(
+            size_of(getattr(thing, name, None), seen) for name in names if name not in ("policy", "_model")
+        )
     return size
 
 

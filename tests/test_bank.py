@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import amd
 from amd import Detector, DetectorBank, Encoding, SlotError, Until, beeps, callprogress, model
 from amd.ears import Ears
+from amd.measuring import N_MEASURED, PAIRS_KEPT
 from amd.sit import SitTracker
+from amd.tones import Ended
 
 SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
 FILES = [row["file"] for row in csv.DictReader((SAMPLES / "manifest.csv").read_text().splitlines())]
@@ -118,7 +120,10 @@ def test_a_call_among_a_thousand_others_gives_the_events_that_it_gives_alone():
 def test_tones_that_are_asked_of_together_are_answered_as_each_by_itself(file):
     ears, samples = Ears(model.shipped().network, 1), load(file)
     batch = ears.feed(samples, np.zeros(1, np.intp), np.array([samples.size]))
-    ended = batch.followed.ended
+    nothing = Ended(
+        np.zeros(0, np.intp), np.zeros((0, N_MEASURED)), np.zeros((0, PAIRS_KEPT, 2)), np.zeros(0, np.intp)
+    )
+    ended = batch.ended or nothing
     tones = [ended.tone(at) for at in range(ended.rows.size)]
     for row, tone in zip(beeps.measures_of(ended), tones, strict=True):
         np.testing.assert_array_equal(row, beeps.measures(tone))

@@ -43,8 +43,8 @@ def test_what_is_kept_on_disk_is_of_these_sources(tmp_path, monkeypatch):
 def test_where_nothing_can_be_written_it_is_compiled_all_the_same():
     code = (
         "import numba.core.caching as caching; caching.CacheImpl._locator_classes = [];"
-        "import numpy as np; from amd.framing import Framer, _cut;"
-        "print(Framer().feed(np.zeros(300, np.float32)).shape, type(_cut._cache).__name__)"
+        "import numpy as np; from amd.framing import Framer, cut;"
+        "print(Framer().feed(np.zeros(300, np.float32)).shape, type(cut._cache).__name__)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stdout.split() == ["(1,", "256)", "NullCache"], run.stderr

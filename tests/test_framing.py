@@ -60,7 +60,7 @@ def test_less_than_a_frame_is_held_between_calls(chunk):
     for _ in range(50):
         framer.feed(np.zeros(chunk, np.float32))
         assert framer.n_samples - framer.n_frames * HOP_SAMPLES < FRAME_SAMPLES
-        assert framer._held.shape == (1, FRAME_SAMPLES)
+        assert framer.streams["held"].shape == (1, FRAME_SAMPLES)
 
 
 def test_a_caller_may_reuse_its_buffer():

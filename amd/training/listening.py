@@ -18,7 +18,8 @@ from amd.evaluation.manifest import Call, read_manifest
 from amd.events import Cause, Party
 from amd.evidence import NAMES
 from amd.framing import frame_known_sample
-from amd.model import Model, machine_probability
+from amd.hearing import Hearing
+from amd.model import Model, machine_probability, shipped
 from amd.policy import PRESETS, Decision
 from amd.sources import open_source
 from amd.workers import spread
@@ -96,7 +97,8 @@ class _Listener(Detector):
 
     def __init__(self, *, encoding: Encoding, rate_hz: int, early_media: bool, model: Model | None) -> None:
         policy = replace(PRESETS["balanced"], early_media=early_media)
-        super().__init__(policy, encoding=encoding, rate_hz=rate_hz, model=model)
+        hearing = Hearing((model or shipped()).network)  # so that no tick is passed over
+        super().__init__(policy, encoding=encoding, rate_hz=rate_hz, model=model, hearing=hearing)
         self._ticks: list[tuple[float, float, float, float, bool, bool]] = []
         self._vectors: list[Samples] = []
         self._first_tone: tuple[Said, int] | None = None

@@ -13,7 +13,7 @@ from amd.evaluation.manifest import Call, read_manifest
 from amd.events import Party
 from amd.evidence import NAMES
 from amd.training.listening import hear
-from benchmarks import baselines, channel_features, fit_peers, leave_one_out, probe, ticks
+from benchmarks import baselines, candidates, channel_features, fit_peers, leave_one_out, probe, ticks
 from benchmarks.channel_features import FEATURES, Heard
 from benchmarks.fit_peers import Job
 
@@ -136,13 +136,13 @@ def test_spectra_of_a_tick_rest_on_nothing_after_it():
 def test_cross_entropy_by_hand(tmp_path):
     made = ticks.ticks_of(job(tmp_path, spoken()))
     half = made.judged(np.full(made.heard.n_ticks, 0.5), 0.5)
-    assert baselines.cross_entropy([made], [half]) == pytest.approx(np.log(2))
+    assert candidates.cross_entropy([made], [half]) == pytest.approx(np.log(2))
     sure = made.judged(np.full(made.heard.n_ticks, 0.1), 0.1)
-    assert baselines.cross_entropy([made], [sure]) == pytest.approx(-np.log(0.9))
+    assert candidates.cross_entropy([made], [sure]) == pytest.approx(-np.log(0.9))
     wrong = dataclasses.replace(
         made, heard=dataclasses.replace(made.heard, call=job(tmp_path, spoken(), label="machine").call)
     )
-    assert baselines.cross_entropy([wrong], [sure]) == pytest.approx(-np.log(0.1))
+    assert candidates.cross_entropy([wrong], [sure]) == pytest.approx(-np.log(0.1))
 
 
 @pytest.fixture
@@ -185,10 +185,10 @@ def test_baselines_are_fitted_and_scored(composed, tmp_path, capsys, monkeypatch
     pytest.importorskip("torch", reason="fitting needs the extra: train")
     monkeypatch.setattr(baselines, "LEAF_TICKS", 5)
     monkeypatch.setattr(baselines, "N_TREES", 20)
-    baselines.run([composed], composed, out=tmp_path / "out.json", n_calls=None, n_jobs=1)
+    monkeypatch.setattr(fit_peers, "LEAF_TICKS", 5)
+    baselines.run([composed], composed, [composed], out=tmp_path / "out.json", n_calls=None, n_jobs=1)
     found = json.loads((tmp_path / "out.json").read_text())["systems"]
-    assert len(found) == 4
-    trees = found["gradient-boosted trees"]
+    trees = found[f"gradient-boosted trees, {len(ticks.FEATURES)} features"]
     assert trees["cross_entropy"] < 0.3
     assert trees["right"]["count"] >= 18
     assert "cross-entropy" in capsys.readouterr().out

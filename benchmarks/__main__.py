@@ -10,6 +10,7 @@ from benchmarks import (
     accuracy,
     baselines,
     bound,
+    calibration,
     curve,
     fit_peers,
     gallery,
@@ -70,6 +71,11 @@ def main() -> None:
             out=options.out,
         )
     )
+    calibrating = commands.add_parser("calibration", help="on which calls probabilities are right as frequencies")
+    calibrating.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv")
+    calibrating.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    calibrating.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    calibrating.set_defaults(run=lambda options: calibration.run(options.sets, jobs=options.jobs, out=options.out))
     errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
     errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
@@ -204,6 +210,7 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--test", type=Path, action="append", required=True, metavar="SET", help="set to score; repeatable"
     )
     basing.add_argument("--calls", type=int, metavar="N", help="the first so many of each train set")
+    basing.add_argument("--dev-calls", type=int, metavar="N", help="the first so many of the dev set")
     basing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
     basing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     basing.set_defaults(
@@ -213,6 +220,7 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             options.test,
             out=options.out,
             n_calls=options.calls,
+            n_dev=options.dev_calls,
             n_jobs=options.jobs,
         )
     )

@@ -59,14 +59,15 @@ def run(
     *,
     out: Path | None,
     n_calls: int | None,
+    n_dev: int | None,
     n_jobs: int | None,
 ) -> None:
-    """Fit to the first so many calls of each folder, choose on ``dev``, score, print; write JSON if asked to."""
+    """Fit to the first calls of each folder, choose on those of ``dev``, score, print; write JSON if asked to."""
     train = hear_all(jobs_of(folders, n_calls), n_jobs)
     judges = fitted(train)
     n_train = len(train)
     del train  # what was heard of many calls is large
-    choosing, heard = hear_all(jobs_of([dev], None), n_jobs), hear_all(jobs_of(tests, None), n_jobs)
+    choosing, heard = hear_all(jobs_of([dev], n_dev), n_jobs), hear_all(jobs_of(tests, None), n_jobs)
     found = candidates(judges, choosing, heard)
     title = (
         f"{_names(tests)}: {len(heard)} calls; fitted to {n_train} calls of {_names(folders)}, "
@@ -82,7 +83,7 @@ def run(
         data = {
             "command": "python -m benchmarks baselines",
             "train": read_sets(folders, n_calls).described(),
-            "dev": read_sets([dev]).described(),
+            "dev": read_sets([dev], n_dev).described(),
             "sets": read_sets(tests).described(),
             **models(),
             "peers": systems.versions(systems.chosen("all")),

@@ -211,6 +211,7 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     basing.add_argument("--calls", type=int, metavar="N", help="the first so many of each train set")
     basing.add_argument("--dev-calls", type=int, metavar="N", help="the first so many of the dev set")
+    basing.add_argument("--test-calls", type=int, metavar="N", help="the first so many of each test set")
     basing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
     basing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     basing.set_defaults(
@@ -221,6 +222,7 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
             out=options.out,
             n_calls=options.calls,
             n_dev=options.dev_calls,
+            n_test=options.test_calls,
             n_jobs=options.jobs,
         )
     )

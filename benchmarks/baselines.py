@@ -60,6 +60,7 @@ def run(
     out: Path | None,
     n_calls: int | None,
     n_dev: int | None,
+    n_test: int | None,
     n_jobs: int | None,
 ) -> None:
     """Fit to the first calls of each folder, choose on those of ``dev``, score, print; write JSON if asked to."""
@@ -67,7 +68,8 @@ def run(
     judges = fitted(train)
     n_train = len(train)
     del train  # what was heard of many calls is large
-    choosing, heard = hear_all(jobs_of([dev], n_dev), n_jobs), hear_all(jobs_of(tests, None), n_jobs)
+    choosing = hear_all(jobs_of([dev], n_dev), n_jobs)
+    heard = hear_all(jobs_of(tests, n_test), n_jobs)
     found = candidates(judges, choosing, heard)
     title = (
         f"{_names(tests)}: {len(heard)} calls; fitted to {n_train} calls of {_names(folders)}, "
@@ -84,7 +86,7 @@ def run(
             "command": "python -m benchmarks baselines",
             "train": read_sets(folders, n_calls).described(),
             "dev": read_sets([dev], n_dev).described(),
-            "sets": read_sets(tests).described(),
+            "sets": read_sets(tests, n_test).described(),
             **models(),
             "peers": systems.versions(systems.chosen("all")),
             "systems": {name: one.data() for name, one in found.items()},

@@ -188,7 +188,16 @@ def test_baselines_are_fitted_and_scored(composed, tmp_path, capsys, monkeypatch
     monkeypatch.setattr(baselines, "LEAF_TICKS", 5)
     monkeypatch.setattr(baselines, "N_TREES", 20)
     monkeypatch.setattr(fit_peers, "LEAF_TICKS", 5)
-    baselines.run([composed], composed, [composed], out=tmp_path / "out.json", n_calls=None, n_dev=None, n_jobs=1)
+    baselines.run(
+        [composed],
+        composed,
+        [composed],
+        out=tmp_path / "out.json",
+        n_calls=None,
+        n_dev=None,
+        n_test=None,
+        n_jobs=1,
+    )
     found = json.loads((tmp_path / "out.json").read_text())["systems"]
     trees = found[f"gradient-boosted trees, {len(ticks.FEATURES)} features"]
     rules = {f"{mask} + cadence rule" for mask in baselines.MASKS} if fit_peers.can_hear() else set()

@@ -9,7 +9,7 @@ import pytest
 from amd.evaluation.manifest import Call
 from amd.events import Party
 from amd.training.replay import of_probabilities
-from benchmarks import calibration
+from benchmarks import calibration, tables
 from benchmarks.calibration import Said
 
 SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
@@ -70,3 +70,11 @@ def test_a_set_is_heard_and_told(tmp_path, capsys):
     assert total > 10
     assert all(sum(one["n"] for one in by_name.values()) == total for by_name in data["parts"].values())
     assert "by chance" in capsys.readouterr().out
+
+
+def test_the_table_has_a_row_for_every_part():
+    rows = [said("human", "human", 0.9, noise="wind"), said("machine", "human", 0.7, noise="")]
+    parts = {part: calibration.parts(rows, part) for part in ("", "noise")}
+    lines = tables.calibration({"parts": parts}).splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == ["all", "noise none", "noise wind"]
+    assert "| 80.0 % | 50.0 % |" in lines[2]

@@ -164,6 +164,7 @@ def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
 TABLES: Final[Tables] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
     "rings": ("rings-dev21.json", rings),
+    "baselines": ("baselines-test71.json", baselines),
     "speed": ("speed.json", speed),
     "speech activity": ("speech-levels.json", speech),
 }

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.channel_features import FAMILIES
 from benchmarks.scoring import NO_CELL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED_PAGE: Final = PAGE.with_name("speed.md")
 RESULTS: Final = Path(__file__).parent / "results"
+MOST_CARRIED: Final = 3
 BEGIN: Final = "<!-- {name}: begin; made by `python -m benchmarks readme` -->"
 END: Final = "<!-- {name}: end -->"
 Tables = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
@@ -149,6 +151,20 @@ def calibration(data: dict[str, Any]) -> str:
     return _table(headers, rows, align="--:")
 
 
+def probe(data: dict[str, Any]) -> str:
+    """One row a classifier and a length of speech; what it loses without the families that carry most."""
+    rows = []
+    for one in data["found"]:
+        lost = sorted(
+            ((points, name) for name, points in one["points_lost"].items() if name in FAMILIES), reverse=True
+        )
+        carried = ", ".join(f"{name} {points:+.1f}" for points, name in lost[:MOST_CARRIED])
+        rows.append([f"{one['speech_s']:g} s", one["classifier"], _share(one), f"{one['of']:,}", carried])
+    return _table(
+        ["speech", "", "right (chance is 50 %)", "calls", "points lost when shuffled"], rows, align="---"
+    )
+
+
 def speech(data: dict[str, Any]) -> str:
     """One row a system, one column a level of noise: F1 of frames."""
     systems = next(iter(data["sets"].values()))
@@ -165,6 +181,7 @@ TABLES: Final[Tables] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
     "rings": ("rings-dev21.json", rings),
     "baselines": ("baselines-test71.json", baselines),
+    "probe": ("probe-t501-dev23.json", probe),
     "speed": ("speed.json", speed),
     "speech activity": ("speech-levels.json", speech),
 }

@@ -10,6 +10,7 @@ from benchmarks import (
     accuracy,
     baselines,
     bound,
+    calibration,
     curve,
     fit_peers,
     gallery,
@@ -75,6 +76,11 @@ def main() -> None:
             out=options.out,
         )
     )
+    calibrating = commands.add_parser("calibration", help="on which calls probabilities are right as frequencies")
+    calibrating.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder with manifest.csv")
+    calibrating.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
+    calibrating.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
+    calibrating.set_defaults(run=lambda options: calibration.run(options.sets, jobs=options.jobs, out=options.out))
     errors = commands.add_parser("gallery", help="sort the errors on a composed set, and draw the surest")
     errors.add_argument("set", type=Path, metavar="SET", help="folder with manifest.csv and truth.jsonl")
     errors.add_argument("--out", type=Path, metavar="FOLDER", help="for the pictures (needs matplotlib)")
@@ -237,16 +243,30 @@ def _add_fitted(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         run=lambda options: fit_peers.run(options.sets, options.out, n_calls=options.calls, n_jobs=options.jobs)
     )
     basing = commands.add_parser(
-        "baselines", help="fit logistic regression and trees, to compare the network with"
+        "baselines", help="fit other models to the same calls, and score them beside the network"
     )
     basing.add_argument("sets", nargs="+", type=Path, metavar="TRAINSET", help="composed sets, of the train split")
-    basing.add_argument("--dev", type=Path, required=True, metavar="SET", help="composed set to score")
+    basing.add_argument(
+        "--dev", type=Path, required=True, metavar="SET", help="composed set to choose stopping rules on"
+    )
+    basing.add_argument(
+        "--test", type=Path, action="append", required=True, metavar="SET", help="set to score; repeatable"
+    )
     basing.add_argument("--calls", type=int, metavar="N", help="the first so many of each train set")
+    basing.add_argument("--dev-calls", type=int, metavar="N", help="the first so many of the dev set")
+    basing.add_argument("--test-calls", type=int, metavar="N", help="the first so many of each test set")
     basing.add_argument("--jobs", type=int, metavar="N", help="processes (default: as many as cores)")
     basing.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON")
     basing.set_defaults(
         run=lambda options: baselines.run(
-            options.sets, options.dev, out=options.out, n_calls=options.calls, n_jobs=options.jobs
+            options.sets,
+            options.dev,
+            options.test,
+            out=options.out,
+            n_calls=options.calls,
+            n_dev=options.dev_calls,
+            n_test=options.test_calls,
+            n_jobs=options.jobs,
         )
     )
     bounding = commands.add_parser("bound", help="what cadence alone would tell a perfect ear (needs torch)")

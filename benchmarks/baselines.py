@@ -1,83 +1,131 @@
-"""``python -m benchmarks baselines TRAINSET... --dev SET``: what the recurrent network is compared to.
+"""``python -m benchmarks baselines TRAINSET... --dev SET --test SET``: what the recurrent network is compared to.
 
-Logistic regression and gradient-boosted trees on the wide vector of `benchmarks.ticks`, against a recurrent
-network that is fitted to the same calls, and the shipped one, which heard more: same ticks, same labels and
-weights, same speech activity and tones, and for each the stopping rule that is cheapest on the last fifth of the
-train calls (`benchmarks.cost`). The first four fifths fit. Needs scikit-learn and torch.
+Logistic regression and gradient-boosted trees on the wide vector of `benchmarks.ticks`, a recurrent network as
+``amd train`` fits it, and boosted trees on fifteen times of silero-vad's speech are fitted to the same calls. Each
+gets the stopping rule that is cheapest on the dev calls (`benchmarks.cost`), and so do the rules of times on masks
+of speech activity, and the shipped network, which heard more. All are scored on the same test calls, beside
+``balanced`` and Asterisk's rules as they come. Needs scikit-learn and torch; masks need webrtcvad and silero-vad.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 from scipy.special import expit
 
-from amd.policy import Policy
+from amd.policy import PRESETS
 from amd.training import answer
 from amd.training.listening import Recorded
 from amd.training.replay import Stack
+from benchmarks import fit_peers, systems
 from benchmarks.accuracy import models, read_sets
-from benchmarks.cost import mean_cost, truths_of
-from benchmarks.fit_peers import CHOOSE_SHARE, jobs_of
-from benchmarks.peers.timing import POLICY_FIELDS
-from benchmarks.scoring import HEADERS, Scored, as_data, cells, figures
-from benchmarks.search import best_policy
+from benchmarks.candidates import (
+    Candidate,
+    Judge,
+    calls_of,
+    cross_entropy,
+    of_decided,
+    of_rules,
+    with_best_stop,
+    with_best_times,
+)
+from benchmarks.fit_peers import jobs_of
+from benchmarks.peers import activity
+from benchmarks.scoring import HEADERS, cells, figures
 from benchmarks.ticks import FEATURES, Ticks, hear_all
-
-Floats = npt.NDArray[np.float64]
-Judge = Callable[[Sequence[Ticks]], list[Recorded]]
 
 N_TREES: Final = 300
 DEPTH: Final = 5
 RATE: Final = 0.06
 LEAF_TICKS: Final = 200
 INVERSE_PENALTY: Final = 0.1
-P_LEAST: Final = 1e-6
+MASKS: Final = {
+    "silero-vad": ("silero-vad",),
+    "amd's speech activity": ("amd's speech activity",),
+    "webrtcvad": tuple(f"webrtcvad {mode}" for mode in activity.WEBRTC_MODES),
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """One model on the dev calls."""
-
-    cross_entropy: float
-    policy: Policy
-    scored: list[Scored]
-    cost: float
-
-
-def run(folders: Sequence[Path], dev: Path, *, out: Path | None, n_calls: int | None, n_jobs: int | None) -> None:
-    """Fit, choose, score, print, and write as JSON if asked to."""
+def run(
+    folders: Sequence[Path],
+    dev: Path,
+    tests: Sequence[Path],
+    *,
+    out: Path | None,
+    n_calls: int | None,
+    n_dev: int | None,
+    n_test: int | None,
+    n_jobs: int | None,
+) -> None:
+    """Fit to the first calls of each folder, choose on those of ``dev``, score, print; write JSON if asked to."""
     train = hear_all(jobs_of(folders, n_calls), n_jobs)
-    n_fit = round((1 - CHOOSE_SHARE) * len(train))
-    judges = {
-        "shipped network": network,
-        "network on the same calls": refitted(train[:n_fit]),
-        **fit(train[:n_fit]),
-    }
-    held = hear_all(jobs_of([dev], None), n_jobs)
-    found = {name: score(judge, train[n_fit:], held) for name, judge in judges.items()}
+    judges = fitted(train)
+    n_train = len(train)
+    del train  # what was heard of many calls is large
+    choosing = hear_all(jobs_of([dev], n_dev), n_jobs)
+    heard = hear_all(jobs_of(tests, n_test), n_jobs)
+    found = candidates(judges, choosing, heard)
     title = (
-        f"{dev.name}: {len(held)} calls; baselines fitted to {n_fit} calls, stopping rules chosen on "
-        f"{len(train) - n_fit}, of {', '.join(folder.name for folder in folders)}"
+        f"{_names(tests)}: {len(heard)} calls; fitted to {n_train} calls of {_names(folders)}, "
+        f"stopping rules chosen on {len(choosing)} of {dev.name}"
     )
-    Console(width=10_000).print(table(title, found))
+    console = Console(width=10_000)
+    console.print(table(title, found))
+    if not fit_peers.can_hear():
+        console.print(
+            "left out, as webrtcvad and silero-vad are not both installed here: what rests on their masks"
+        )
     if out is not None:
         data = {
             "command": "python -m benchmarks baselines",
             "train": read_sets(folders, n_calls).described(),
-            "sets": read_sets([dev]).described(),
+            "dev": read_sets([dev], n_dev).described(),
+            "sets": read_sets(tests, n_test).described(),
             **models(),
-            "systems": {name: _data(one) for name, one in found.items()},
+            "peers": systems.versions(systems.chosen("all")),
+            "systems": {name: one.data() for name, one in found.items()},
         }
         out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return ", ".join(folder.name for folder in folders)
+
+
+def fitted(train: Sequence[Ticks]) -> dict[str, Judge]:
+    """Fit all that is fitted to ticks."""
+    judges = {"recurrent network": refitted(train), **fit(train)}
+    if fit_peers.can_hear():
+        judges["silero-vad + 15 timing features, boosted trees"] = times_judge(train)
+    return judges
+
+
+def candidates(
+    judges: dict[str, Judge], choosing: Sequence[Ticks], heard: Sequence[Ticks]
+) -> dict[str, Candidate]:
+    """Score everything on the calls heard, by name, with constants that the choosing calls give."""
+    shipped = network(heard)
+    found = {
+        "amd, balanced": of_decided(
+            calls_of(heard),
+            Stack(shipped).decide(PRESETS["balanced"]),
+            stop={},
+            cross_entropy=cross_entropy(heard, shipped),
+        ),
+        "shipped network": with_best_stop(network, choosing, heard),
+    }
+    found |= {name: with_best_stop(judge, choosing, heard) for name, judge in judges.items()}
+    if fit_peers.can_hear():
+        found |= {
+            f"{name} + cadence rule": with_best_times(masks, choosing, heard) for name, masks in MASKS.items()
+        }
+    return found | {"Asterisk's rules": of_rules(heard)}
 
 
 def network(calls: Sequence[Ticks]) -> list[Recorded]:
@@ -127,8 +175,8 @@ def fit(train: Sequence[Ticks]) -> dict[str, Judge]:
         LogisticRegression(C=INVERSE_PENALTY, max_iter=500),
     ).fit(rows, machine, logisticregression__sample_weight=weight)
     return {
+        f"gradient-boosted trees, {len(FEATURES)} features": _judge(trees),
         f"logistic regression, {len(FEATURES)} features": _judge(line),
-        "gradient-boosted trees": _judge(trees),
     }
 
 
@@ -145,50 +193,22 @@ def _judge(model: Any) -> Judge:
     return judge
 
 
-def score(judge: Judge, chosen: Sequence[Ticks], dev: Sequence[Ticks]) -> Baseline:
-    """Choose the stopping rule on some calls, and score the others with it."""
-    calls = [one.heard.call for one in chosen if one.heard.call is not None]
-    _, policy = best_policy(Stack(judge(chosen)), truths_of(calls))
-    judged = judge(dev)
-    decided = Stack(judged).decide(policy)
-    dev_calls = [one.heard.call for one in dev if one.heard.call is not None]
-    said = [decided.said(index) for index in range(len(dev))]
-    return Baseline(
-        cross_entropy=cross_entropy(dev, judged),
-        policy=policy,
-        scored=[
-            Scored(call=call, party=one.party, known_s=one.known_s)
-            for call, one in zip(dev_calls, said, strict=True)
-        ],
-        cost=mean_cost(truths_of(dev_calls), decided),
-    )
+def times_judge(train: Sequence[Ticks]) -> Judge:
+    """Fit trees to fifteen times of silero-vad's speech, as `benchmarks.fit_peers` does."""
+    trees = fit_peers.trees_of(fit_peers.boosted([one.timed for one in train if one.timed is not None]))
+
+    def judge(calls: Sequence[Ticks]) -> list[Recorded]:
+        return fit_peers.opinions(trees, [one.timed for one in calls if one.timed is not None])
+
+    return judge
 
 
-def cross_entropy(calls: Sequence[Ticks], judged: Sequence[Recorded]) -> float:
-    """Cross-entropy a tick in nats, weighted as the network was fitted."""
-    total = weights = 0.0
-    for one, opinion in zip(calls, judged, strict=True):
-        counts = one.counts
-        p_machine = np.clip(opinion.machine_probability[counts], P_LEAST, 1 - P_LEAST)
-        total -= float(np.sum(one.weight[counts] * np.log(p_machine if one.machine else 1 - p_machine)))
-        weights += float(np.sum(one.weight[counts]))
-    return total / weights if weights else float("nan")
-
-
-def table(title: str, found: dict[str, Baseline]) -> Table:
-    """One row a model."""
-    headers = ("model", "cross-entropy", "stops at", "cost", *HEADERS)
+def table(title: str, found: dict[str, Candidate]) -> Table:
+    """One row a system."""
+    headers = ("system", "cross-entropy", "stops at", "cost", *HEADERS)
     made = Table(*headers, box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     for name, one in found.items():
-        stop = "/".join(f"{getattr(one.policy, field):g}" for field in POLICY_FIELDS)
-        made.add_row(name, f"{one.cross_entropy:.4f}", stop, f"{one.cost:.3f}", *cells(figures(one.scored)))
+        stop = "/".join(f"{value:g}" for value in one.stop.values())
+        entropy = "" if np.isnan(one.cross_entropy) else f"{one.cross_entropy:.4f}"
+        made.add_row(name, entropy, stop, f"{one.cost:.3f}", *cells(figures(one.scored)))
     return made
-
-
-def _data(one: Baseline) -> dict[str, Any]:
-    return {
-        "cross_entropy": round(one.cross_entropy, 4),
-        "policy": {field: getattr(one.policy, field) for field in POLICY_FIELDS},
-        "cost": round(one.cost, 4),
-        **as_data(figures(one.scored)),
-    }

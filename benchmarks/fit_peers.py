@@ -20,6 +20,7 @@ import soundfile
 from amd.audio import RATE_HZ
 from amd.evaluation.manifest import Call, read_manifest
 from amd.training.answer import PARTIES, lesson_of
+from amd.training.listening import Recorded
 from amd.training.replay import Stack
 from amd.training.truth import read_truth
 from amd.trees import Trees
@@ -70,6 +71,11 @@ def jobs_of(folders: Sequence[Path], n_calls: int | None) -> list[Job]:
     return jobs
 
 
+def can_hear() -> bool:
+    """Whether every mask can be put on a call here."""
+    return activity.has_webrtc() and activity.has_silero()
+
+
 def hear(job: Job) -> Timed:
     """Put every mask on one call."""
     samples, _ = soundfile.read(job.path, dtype="float32")
@@ -113,14 +119,13 @@ def rules(timed: Sequence[Timed]) -> Iterator[str]:
         yield f"{name}: gap_s={rule.gap_s}, longest_s={rule.longest_s}; mean cost {cost:.3f} ({len(timed)} calls)"
 
 
-def fit(timed: Sequence[Timed], story: str) -> dict[str, Any]:
-    """Fit the trees over fifteen times, and choose when they stop, as JSON content."""
+def boosted(timed: Sequence[Timed]) -> Any:
+    """Fit trees over fifteen times to the ticks of people and machines, with scikit-learn."""
     # scikit-learn comes with the extra `train`
     from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: PLC0415
 
-    n_fit = round((1 - CHOOSE_SHARE) * len(timed))
-    rows, machine, weight = ticks_of(timed[:n_fit])
-    fitted = HistGradientBoostingClassifier(
+    rows, machine, weight = ticks_of(timed)
+    return HistGradientBoostingClassifier(
         max_iter=N_TREES,
         max_depth=DEPTH,
         learning_rate=RATE,
@@ -129,12 +134,27 @@ def fit(timed: Sequence[Timed], story: str) -> dict[str, Any]:
         random_state=0,
         early_stopping=False,
     ).fit(rows, machine, sample_weight=weight)
-    draft = Trees.of(content_from(fitted, timing.MEASURES, timing.FORMAT, version="draft"), timing.MEASURES)
-    chosen = timed[n_fit:]
-    calls = [
-        timing.recorded(one.rows, timing.probabilities(draft, one.rows), duration_s=one.duration_s)
-        for one in chosen
+
+
+def trees_of(fitted: Any) -> Trees:
+    """Return fitted trees as they are walked."""
+    return Trees.of(content_from(fitted, timing.MEASURES, timing.FORMAT, version="draft"), timing.MEASURES)
+
+
+def opinions(trees: Trees, timed: Sequence[Timed]) -> list[Recorded]:
+    """Return what the trees say of each tick, for the stopping rule."""
+    return [
+        timing.recorded(one.rows, timing.probabilities(trees, one.rows), duration_s=one.duration_s)
+        for one in timed
     ]
+
+
+def fit(timed: Sequence[Timed], story: str) -> dict[str, Any]:
+    """Fit the trees over fifteen times, and choose when they stop, as JSON content."""
+    n_fit = round((1 - CHOOSE_SHARE) * len(timed))
+    fitted = boosted(timed[:n_fit])
+    chosen = timed[n_fit:]
+    calls = opinions(trees_of(fitted), chosen)
     cost, policy = best_policy(Stack(calls), truths_of([one.call for one in chosen]))
     recipe = (
         f"python -m benchmarks fit-peers: {story}; {N_TREES} trees of depth {DEPTH} on the first {n_fit} calls,"

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.channel_features import FAMILIES
 from benchmarks.scoring import NO_CELL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 SPEED_PAGE: Final = PAGE.with_name("speed.md")
 RESULTS: Final = Path(__file__).parent / "results"
+MOST_CARRIED: Final = 3
 BEGIN: Final = "<!-- {name}: begin; made by `python -m benchmarks readme` -->"
 END: Final = "<!-- {name}: end -->"
 Tables = dict[str, tuple[str, Callable[[dict[str, Any]], str]]]
@@ -104,6 +106,65 @@ def crowds(data: dict[str, Any]) -> str:
     return _table(["calls", "µs a second of a call", "turn p50, ms", "p99", "longest"], rows, align="--:")
 
 
+def rings(data: dict[str, Any]) -> str:
+    """One row a change of the calls: rings, and what is none."""
+    rows = [
+        [
+            name,
+            _share(one["same"]) if number else "",
+            *(_share(one[key]) for key in ("right", "human_called_machine", "unsure")),
+            _times(one["human_after_greeting_end_s"]),
+        ]
+        for number, (name, one) in enumerate(data["systems"].items())
+    ]
+    headers = ["before it", "same verdict", *(SHARES[key] for key in ("right", "human_called_machine", "unsure"))]
+    return _table([*headers, TIMES["human_after_greeting_end_s"]], rows, align="--:")
+
+
+def baselines(data: dict[str, Any]) -> str:
+    """One row a system."""
+    rows = [
+        [
+            name,
+            NO_CELL if one["cross_entropy"] is None else f"{one['cross_entropy']:.3f}",
+            *(_share(one[key]) for key in SHARES),
+            *(_times(one[key]) for key in TIMES),
+        ]
+        for name, one in data["systems"].items()
+    ]
+    return _table(["", "cross-entropy a tick", *SHARES.values(), *TIMES.values()], rows, align="---")
+
+
+def calibration(data: dict[str, Any]) -> str:
+    """One row a part of the set."""
+    rows = [
+        [
+            f"{part} {name}".strip(),
+            f"{one['n']:,}",
+            *(f"{100 * one[key]:.1f} %" for key in ("said", "right", "error")),
+            f"{100 * one['by_chance']:.1f}, {100 * one['by_chance_p95']:.1f} %",
+        ]
+        for part, by_name in data["parts"].items()
+        for name, one in by_name.items()
+    ]
+    headers = ["verdicts", "how many", "said", "right", "calibration error", "by chance: mean, 95 %"]
+    return _table(headers, rows, align="--:")
+
+
+def probe(data: dict[str, Any]) -> str:
+    """One row a classifier and a length of speech; what it loses without the families that carry most."""
+    rows = []
+    for one in data["found"]:
+        lost = sorted(
+            ((points, name) for name, points in one["points_lost"].items() if name in FAMILIES), reverse=True
+        )
+        carried = ", ".join(f"{name} {points:+.1f}" for points, name in lost[:MOST_CARRIED])
+        rows.append([f"{one['speech_s']:g} s", one["classifier"], _share(one), f"{one['of']:,}", carried])
+    return _table(
+        ["speech", "", "right (chance is 50 %)", "calls", "points lost when shuffled"], rows, align="---"
+    )
+
+
 def speech(data: dict[str, Any]) -> str:
     """One row a system, one column a level of noise: F1 of frames."""
     systems = next(iter(data["sets"].values()))
@@ -118,6 +179,9 @@ def _table(headers: list[str], rows: list[list[str]], *, align: str) -> str:
 
 TABLES: Final[Tables] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
+    "rings": ("rings-dev21.json", rings),
+    "baselines": ("baselines-test71.json", baselines),
+    "probe": ("probe-t501-dev23.json", probe),
     "speed": ("speed.json", speed),
     "speech activity": ("speech-levels.json", speech),
 }

@@ -22,8 +22,10 @@ from amd.training import calls
 from amd.training.answer import PARTIES, Heard, heard_of, lesson_of
 from amd.training.listening import Recorded, hear
 from amd.workers import spread
-from benchmarks.fit_peers import Job
-from benchmarks.peers import activity
+from benchmarks import fit_peers
+from benchmarks.fit_peers import Job, Timed
+from benchmarks.peers import activity, asterisk
+from benchmarks.peers.asterisk import PeerVerdict
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,6 +57,10 @@ class Ticks:
         As the network was fitted: most in the wait after the greeting (`amd.training.answer`).
     lesson : amd.training.answer.Heard
         What a network of the verdict learns from the call.
+    asterisk : PeerVerdict
+        What Asterisk's rules say.
+    timed : Timed or None
+        The masks of others on the call, and fifteen times of one; None where webrtcvad or silero-vad is missing.
     """
 
     heard: Recorded
@@ -62,6 +68,8 @@ class Ticks:
     end_features: Floats
     weight: Floats
     lesson: Heard
+    asterisk: PeerVerdict
+    timed: Timed | None
 
     @property
     def machine(self) -> bool:
@@ -98,6 +106,8 @@ def ticks_of(job: Job) -> Ticks:
         end_features=np.concatenate([heard.end_evidence[columns], last]).astype(np.float32),
         weight=lesson_of(job.truth, heard.n_ticks)[1].astype(np.float32),
         lesson=heard_of(next(calls.ticks_of([samples])), job.truth),
+        asterisk=asterisk.judge(samples),
+        timed=fit_peers.hear(job) if fit_peers.can_hear() else None,
     )
 
 

@@ -13,9 +13,11 @@ from amd.evaluation.manifest import Call, read_manifest
 from amd.events import Party
 from amd.evidence import NAMES
 from amd.training.listening import hear
-from benchmarks import baselines, channel_features, fit_peers, leave_one_out, probe, ticks
+from benchmarks import baselines, candidates, channel_features, fit_peers, leave_one_out, probe, ticks
 from benchmarks.channel_features import FEATURES, Heard
+from benchmarks.cost import mean_cost, truths_of
 from benchmarks.fit_peers import Job
+from benchmarks.peers import asterisk, cadence
 
 SPEECH_S = (0.5, 2.0)
 
@@ -136,13 +138,13 @@ def test_spectra_of_a_tick_rest_on_nothing_after_it():
 def test_cross_entropy_by_hand(tmp_path):
     made = ticks.ticks_of(job(tmp_path, spoken()))
     half = made.judged(np.full(made.heard.n_ticks, 0.5), 0.5)
-    assert baselines.cross_entropy([made], [half]) == pytest.approx(np.log(2))
+    assert candidates.cross_entropy([made], [half]) == pytest.approx(np.log(2))
     sure = made.judged(np.full(made.heard.n_ticks, 0.1), 0.1)
-    assert baselines.cross_entropy([made], [sure]) == pytest.approx(-np.log(0.9))
+    assert candidates.cross_entropy([made], [sure]) == pytest.approx(-np.log(0.9))
     wrong = dataclasses.replace(
         made, heard=dataclasses.replace(made.heard, call=job(tmp_path, spoken(), label="machine").call)
     )
-    assert baselines.cross_entropy([wrong], [sure]) == pytest.approx(-np.log(0.1))
+    assert candidates.cross_entropy([wrong], [sure]) == pytest.approx(-np.log(0.1))
 
 
 @pytest.fixture
@@ -185,13 +187,59 @@ def test_baselines_are_fitted_and_scored(composed, tmp_path, capsys, monkeypatch
     pytest.importorskip("torch", reason="fitting needs the extra: train")
     monkeypatch.setattr(baselines, "LEAF_TICKS", 5)
     monkeypatch.setattr(baselines, "N_TREES", 20)
-    baselines.run([composed], composed, out=tmp_path / "out.json", n_calls=None, n_jobs=1)
+    monkeypatch.setattr(fit_peers, "LEAF_TICKS", 5)
+    baselines.run(
+        [composed],
+        composed,
+        [composed],
+        out=tmp_path / "out.json",
+        n_calls=None,
+        n_dev=None,
+        n_test=None,
+        n_jobs=1,
+    )
     found = json.loads((tmp_path / "out.json").read_text())["systems"]
-    assert len(found) == 4
-    trees = found["gradient-boosted trees"]
+    trees = found[f"gradient-boosted trees, {len(ticks.FEATURES)} features"]
+    rules = {f"{mask} + cadence rule" for mask in baselines.MASKS} if fit_peers.can_hear() else set()
+    assert rules | {"amd, balanced", "recurrent network", "Asterisk's rules"} <= set(found)
+    assert all(one["right"]["of"] == 20 for one in found.values())
+    assert (found["Asterisk's rules"]["cross_entropy"], found["Asterisk's rules"]["stop"]) == (None, {})
     assert trees["cross_entropy"] < 0.3
     assert trees["right"]["count"] >= 18
     assert "cross-entropy" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not fit_peers.can_hear(), reason="needs webrtcvad and silero-vad")
+def test_rules_of_times_are_chosen_on_some_calls_and_say_what_the_peer_would(composed):
+    heard = [ticks.ticks_of(one) for one in fit_peers.jobs_of([composed], 6)]
+    made = candidates.with_best_times(baselines.MASKS["webrtcvad"], heard, heard)
+    rule = cadence.Rule(gap_s=made.stop["gap_s"], longest_s=made.stop["longest_s"])
+    for one, scored in zip(heard, made.scored, strict=True):
+        timed = one.timed
+        said = cadence.decide(timed.runs[f"webrtcvad {made.stop['mode']}"], rule, duration_s=timed.duration_s)
+        assert (scored.party, scored.known_s) == (said.party, said.known_s)
+    dearer = min(
+        mean_cost(truths_of(candidates.calls_of(heard)), candidates._rule_stack(mask, heard).decide(other))
+        for mask in baselines.MASKS["webrtcvad"]
+        for other in (cadence.Rule(gap_s=0.2, longest_s=0.8), cadence.Rule(gap_s=2.0, longest_s=6.0))
+    )
+    assert made.cost <= dearer
+
+
+def test_asterisks_rules_are_scored_as_the_peer_says(composed):
+    jobs = fit_peers.jobs_of([composed], 6)
+    made = candidates.of_rules([ticks.ticks_of(one) for one in jobs])
+    said = [asterisk.judge(soundfile.read(one.path, dtype="float32")[0]) for one in jobs]
+    assert [one.party for one in made.scored] == [one.party for one in said]
+    assert made.data()["right"]["count"] == sum(
+        one.party is job.call.label for one, job in zip(said, jobs, strict=True)
+    )
+
+
+def test_where_nobody_was_heard_yet_a_system_counts_as_one_that_guesses(tmp_path):
+    made = ticks.ticks_of(job(tmp_path, spoken()))
+    deaf = dataclasses.replace(made.heard, machine_probability=np.full(made.heard.n_ticks, np.nan))
+    assert candidates.cross_entropy([made], [deaf]) == pytest.approx(np.log(2))
 
 
 def test_truth_of_other_calls_is_refused(composed):

@@ -366,10 +366,30 @@ def test_each_call_is_judged_as_it_is_and_after_the_rings_of_each_country(few, t
     rings.run([few], n_calls=4, jobs=1, out=tmp_path / "rings.json")
     told = json.loads((tmp_path / "rings.json").read_text())["systems"]
     calls = [one for one in read_manifest(few)[:4] if one.label in (Party.HUMAN, Party.MACHINE)]
-    assert list(told) == [rings.PLAIN, "US", "UK", "DE"]
+    assert list(told) == [rings.PLAIN, "US", "UK", "DE", *rings.CONTROLS]
     assert told[rings.PLAIN]["same"]["count"] == len(calls)
-    assert all(one["same"]["total"] == len(calls) == one["right"]["of"] for one in told.values())
+    assert all(one["same"]["of"] == len(calls) == one["right"]["of"] for one in told.values())
+    assert all(sum(part["of"] for part in one["parts"]["noise"].values()) == len(calls) for one in told.values())
     assert f"{len(calls)} composed calls of few" in capsys.readouterr().out
+
+
+def test_noise_like_a_calls_own_has_its_level_and_spectrum():
+    rng = np.random.default_rng(5)
+    hum = 0.01 * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 8000) + 1e-4 * rng.standard_normal(16_000)
+    spoken = np.concatenate([hum, 0.3 * rng.standard_normal(8000)]).astype(np.float32)
+    made = rings.noise_like(spoken, 24_000, rng)
+    assert np.sqrt(np.mean(made**2)) == pytest.approx(np.sqrt(np.mean(hum**2)), rel=0.1)
+    assert np.argmax(np.abs(np.fft.rfft(made))) / 3 == pytest.approx(1000, abs=40)
+    assert not rings.noise_like(np.zeros(8000, np.float32), 800, rng).any()
+
+
+def test_controls_are_as_long_as_rings_or_leave_the_clock_alone():
+    rng = np.random.default_rng(5)
+    call = rng.standard_normal(8000).astype(np.float32)
+    made = [changed(call, 4000, rng) for changed in rings.CONTROLS.values()]
+    assert [lead.size for lead, _ in made] == [4000, 4000, 0, 0]
+    assert [changed.size for _, changed in made] == [8000, 8000, 8056, 8000]
+    assert 10 * np.log10(np.var(made[3][1] - call) / np.var(call)) == pytest.approx(-15, abs=2)
 
 
 def test_verdicts_are_the_same_where_the_party_is():

@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from amd.adapters.call import Call
+from amd.adapters.call import Alone, Call
 from amd.adapters.media import Audio
 from amd.adapters.systems import system_of
-from amd.audio import Samples
+from amd.audio import Chunk, Samples
 from amd.events import Event
 from amd.policy import Policy
 from callback.screening.decisions import Decision
@@ -24,6 +24,20 @@ class Recogniser(Protocol):
 
     def conclude(self, decision: Decision) -> None:
         """Take what the call came to. It runs in a thread of the store, and may write there."""
+
+
+class Overheard(Alone):
+    """A detector that lets somebody else hear what it hears."""
+
+    def __init__(self, policy: Policy, listen: Callable[[Samples], None] | None) -> None:
+        super().__init__(policy)
+        self._listen = listen
+
+    def feed(self, chunk: Chunk) -> tuple[Event, ...]:
+        """Take the next audio."""
+        if self._listen is not None and len(chunk):
+            self._listen(_floats(chunk))
+        return super().feed(chunk)
 
 
 class Ear(Call):
@@ -45,21 +59,16 @@ class Ear(Call):
         self, system: str, policy: Policy, *, now_s: float, listen: Callable[[Samples], None] | None = None
     ) -> None:
         known = system_of(system)
-        super().__init__(known.make(), timing=known.timing, now_s=now_s, policy=policy)
-        self._listen = listen
+        judge = Overheard(policy, listen)
+        super().__init__(known.make(), timing=known.timing, now_s=now_s, judge=judge)
         self.heard = False
 
     def _hear(self, audio: Audio, now_s: float) -> tuple[Event, ...]:
         self.heard = True
         return super()._hear(audio, now_s)
 
-    def _judge(self, samples: Samples) -> tuple[Event, ...]:
-        if self._listen is not None and len(samples):
-            self._listen(_floats(samples))
-        return super()._judge(samples)
 
-
-def _floats(chunk: Samples | bytes) -> Samples:
-    if isinstance(chunk, bytes):
-        return np.frombuffer(chunk, np.int16).astype(np.float32) / np.float32(32768)
-    return chunk
+def _floats(chunk: Chunk) -> Samples:
+    if isinstance(chunk, np.ndarray):
+        return np.asarray(chunk, np.float32)
+    return np.frombuffer(chunk, np.int16).astype(np.float32) / np.float32(32768)

@@ -17,6 +17,7 @@ from callback.demo import command as demo
 from callback.errors import CallbackError, StoreUnavailable
 from callback.log import encode
 from callback.numbers import mask
+from callback.running import command as running
 from callback.simulation import command as simulation
 from callback.states import Callback, State
 from callback.store import Reads, Store
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     simulation.add_parser(commands)
     demo.add_parser(commands)
     web.add_parsers(commands, _common, _opened)
+    running.add_parser(commands, _common, _opened)
     return parser
 
 

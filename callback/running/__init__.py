@@ -1,0 +1,1 @@
+"""`callback run`: a runner with its telephone system and its agents, put together from a file of settings."""

@@ -308,7 +308,7 @@ class Line:
         self.played.append(str(prompt))
 
 
-async def screened(line, *, plan=None, recogniser=None, speed=100.0, press=False):
+async def screened(line, *, plan=None, recogniser=None, speed=1.0, press=False):
     decided = asyncio.get_running_loop().create_future()
     listener = Listener(
         line, "d-1", plan or Plan(), clock=Clock(speed=speed), tell=decided.set_result, recogniser=recogniser
@@ -342,7 +342,7 @@ def test_a_call_is_heard(sample, outcome):
 
 def test_a_dialer_that_is_away_for_a_moment_is_asked_again():
     line = Line("human-02.wav", troubles=[DialerDown("away"), DialerDown("away")], ends=False)
-    assert asyncio.run(screened(line, speed=20.0)).person
+    assert asyncio.run(screened(line)).person
 
 
 @pytest.mark.parametrize("line", [Line(troubles=[NoMedia("none")]), Line(ends=False)], ids=["none", "silent"])
@@ -350,7 +350,7 @@ def test_a_dialer_that_is_away_for_a_moment_is_asked_again():
 def test_without_audio_a_key_is_asked_for(line, press, outcome):
     line.played.clear()
     again = Line(troubles=list(line._troubles), ends=line._ends)
-    decision = asyncio.run(screened(again, press=press))
+    decision = asyncio.run(screened(again, press=press, speed=100.0))
     assert (decision.outcome, again.played) == (outcome, ["press_one"])
 
 

@@ -210,7 +210,7 @@ def test_audio_that_is_lost_while_the_call_goes_on_leaves_what_was_heard_or_asks
 def test_a_greeting_heard_before_is_a_machine_at_once_unless_a_message_waits_for_its_end():
     judgement, _ = judge()
     assert outcomes(judgement.recognised(1.0)) == [("machine", "known_greeting")]
-    assert json.loads(judgement.evidence())["recognised"] is True
+    assert json.loads(judgement.evidence())["recognised_s"] == 1.0
     judgement, _ = judge(plan=MESSAGE)
     assert judgement.recognised(1.0) == ()
     assert judgement.take((MACHINE, GREETING_END), 6.0) == (Prompt.MESSAGE,)

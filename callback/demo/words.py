@@ -76,7 +76,8 @@ def heard(attempt: Attempt) -> str:
     if attempt.cause == "pressed":
         return " (pressed 1 when asked)"
     cause = attempt.cause.replace("_", " ")
-    known_s = json.loads(attempt.evidence).get("known_s") if attempt.evidence else None
+    evidence = json.loads(attempt.evidence) if attempt.evidence else {}
+    known_s = evidence.get("known_s", evidence.get("recognised_s"))
     return f" ({cause}, known after {known_s:.1f} s)" if known_s is not None else f" ({cause})"
 
 

@@ -58,6 +58,7 @@ class Judgement:
         self._plan = plan
         self._facts: dict[str, Any] = {"policy": plan.policy, **facts}
         self._phase = Phase.LISTENING
+        self._began_s = now_s
         self._until_s = now_s + plan.listen_max_s
         self._lost_s = math.inf
         self._verdict: Verdict | None = None
@@ -127,9 +128,9 @@ class Judgement:
         self._lost_s = now_s + self._plan.lost_wait_s
         return NOTHING
 
-    def recognised(self, now_s: float) -> tuple[Act, ...]:  # noqa: ARG002
+    def recognised(self, now_s: float) -> tuple[Act, ...]:
         """A greeting that a machine of this number played before."""
-        self._facts["recognised"] = True
+        self._facts["recognised_s"] = round(now_s - self._began_s, 1)
         if self._plan.message or self._phase not in {Phase.LISTENING, Phase.ASKING, Phase.AWAITING_KEY}:
             return NOTHING  # to leave a message, its end is to be heard
         return self._decide(Outcome.MACHINE, "known_greeting")

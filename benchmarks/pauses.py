@@ -62,11 +62,11 @@ def run(out: Path | None = None, *, n_calls: int = CALLS, minutes: float = MINUT
     gc.freeze()
     data["turns"]["after gc.freeze()"] = turns(n_calls, minutes)
     gc.unfreeze()
-    data["state_values_of_a_call"] = held()
+    data["state_bytes_of_a_call"] = held()
     table = Table("", *data["turns"]["as it is"], box=None, pad_edge=False, header_style="bold")
     for name, row in data["turns"].items():
         table.add_row(name, *(f"{value}" for value in row.values()))
-    Console(width=10_000).print(data["unit"], table, data["state_values_of_a_call"])
+    Console(width=10_000).print(data["unit"], table, data["state_bytes_of_a_call"])
     if out is not None:
         out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
@@ -109,7 +109,7 @@ def turns(n_calls: int, minutes: float) -> dict[str, float]:
 
 
 def held() -> dict[str, int]:
-    """Bytes that a call's objects hold, beside the arrays that are set aside, after minutes of listening."""
+    """Bytes that one call holds, its arrays and its objects, after minutes of listening."""
     hearing, found = Hearing(shipped().network), {}
     audio = np.concatenate([samples_of(path) for path in sorted(SAMPLES.glob("*.wav"))])
     heard = 0
@@ -118,5 +118,5 @@ def held() -> dict[str, int]:
             heard += audio.size
             for _ in hearing.feed(audio):
                 pass
-        found[f"after {minute} min"] = size_of(hearing)
+        found[f"after {minute} min"] = size_of(hearing, set())
     return found

@@ -71,8 +71,15 @@ def test_import_amd_loads_nothing_heavy():
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_classify_loads_no_other_command():
+    code = "import sys, json, amd.cli; amd.cli._parser(['classify']); print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    others = {f"amd.commands.{name}" for name in ("compare", "evaluate", "label", "listen")}
+    assert set(json.loads(out)).isdisjoint(others | {"amd.drawing", "amd.labeling", "scipy.fft"})
+
+
 def test_the_command_line_loads_no_more_than_a_command_needs():
-    code = "import sys, json, amd.cli; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, amd.cli; amd.cli._parser([]); print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(json.loads(out))
     assert "amd.commands.evaluate" in loaded

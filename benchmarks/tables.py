@@ -181,6 +181,7 @@ TABLES: Final[Tables] = {
     "accuracy on the test split": ("accuracy-test.json", accuracy),
     "rings": ("rings-dev21.json", rings),
     "baselines": ("baselines-test71.json", baselines),
+    "calibration": ("calibration-test.json", calibration),
     "probe": ("probe-t501-dev23.json", probe),
     "speed": ("speed.json", speed),
     "speech activity": ("speech-levels.json", speech),

@@ -25,7 +25,7 @@ class EslRig:
     """A dialer and its fake."""
 
     fakes = frozenset(Mischief)
-    speed = 8.0
+    speed = 5.0
 
     def __init__(self) -> None:
         self._began_s = time.monotonic()

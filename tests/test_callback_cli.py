@@ -121,8 +121,8 @@ def test_an_erased_person_is_shown_as_such(capsys, service, line, database):
 
 
 def test_migrate_says_what_it_did(capsys, database):
-    assert run(capsys, "migrate", database=database)[2] == "callback: the store has version 4, it had 0\n"
-    assert run(capsys, "migrate", database=database)[2] == "callback: the store has version 4, as before\n"
+    assert run(capsys, "migrate", database=database)[2] == "callback: the store has version 5, it had 0\n"
+    assert run(capsys, "migrate", database=database)[2] == "callback: the store has version 5, as before\n"
 
 
 def test_a_file_that_is_not_there_is_not_made_by_looking(capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from callback.clock import Clock
 from callback.dialing import DialerDown, Media, NoMedia, NoSuchCall, Prompt
 from callback.screening import Decision, Judgement, Listener, Plan, ScreeningError
 from callback.screening.decisions import NETWORKS
+from callback.screening.hearing import Ear
 from callback.states import Outcome
 
 SAMPLES = Path(__file__).parents[1] / "datasets" / "samples"
@@ -389,3 +391,18 @@ def test_a_greeting_that_is_known_is_a_machine_within_a_second():
     decision = asyncio.run(screened(Line("machine-01.wav", ends=False), recogniser=known))
     assert (decision.outcome, decision.cause) == (Outcome.MACHINE, "known_greeting")
     assert known.n_samples < 2 * 8000
+
+
+def test_a_loop_that_is_stuck_hears_no_silence(monkeypatch):
+    """The same call on a machine so busy that each message is heard late: the same verdict, at the same second."""
+    plain = asyncio.run(screened(Line("machine-01.wav", ends=False)))
+    feed = Ear.feed
+
+    def late(self, data, now_s):
+        time.sleep(0.15)
+        return feed(self, data, now_s)
+
+    monkeypatch.setattr(Ear, "feed", late)
+    busy = asyncio.run(screened(Line("machine-01.wav", ends=False)))
+    assert (busy.outcome, busy.cause, busy.verdict_s) == (plain.outcome, plain.cause, plain.verdict_s)
+    assert busy.outcome is Outcome.MACHINE

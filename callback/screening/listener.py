@@ -21,6 +21,10 @@ from callback.screening.judgement import Act, Judgement
 
 logger: Final = logging.getLogger("callback.screening")
 TICK_S: Final = 0.1
+READ_PASSES: Final = 5
+"""Turns of the loop before a tick, in which what has come is heard: it waited for us, and is no silence."""
+STALL_MAX_S: Final = 0.2
+"""A loop that was stuck for longer has heard nothing meanwhile: that time is not silence, either."""
 AGAIN_S: Final = 0.25
 """Media that cannot be had is asked for again after this, until it is given up."""
 
@@ -61,6 +65,8 @@ class Listener:
         self._judgement = Judgement(plan, now_s=clock.s(), **facts)
         self._started_s = clock.s()
         self._ear: Ear | None = None
+        self._wire = WireClock()
+        self._n_heard = 0
         self._known = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,10 +103,11 @@ class Listener:
             self._do(self._judgement.no_media(self._clock.s()))
             return
         listen = None if self._recogniser is None else self._recognise
-        self._ear = ear = Ear(media.system, self._plan.rule(), now_s=time.monotonic(), listen=listen)
+        self._ear = ear = Ear(media.system, self._plan.rule(), now_s=self._wire.now_s(), listen=listen)
         try:
             async for message in media.messages:
-                self._take(ear.feed(message, time.monotonic()))
+                self._n_heard += 1
+                self._take(ear.feed(message, self._wire.now_s()))
                 if ear.done and not ear.stopped and self._judgement.decided:
                     return
         except (AmdError, NoMedia, NoSuchCall, DialerDown) as error:
@@ -128,9 +135,13 @@ class Listener:
         no_audio_s = self._started_s + self._plan.media_wait_s
         while True:
             await self._clock.sleep(TICK_S)
+            n_heard = self._n_heard
+            for _ in range(READ_PASSES):
+                await asyncio.sleep(0)
             now_s, ear = self._clock.s(), self._ear
-            if ear is not None and not ear.stopped and not ear.done:
-                self._take(ear.tick(time.monotonic()))
+            wire_s = self._wire.now_s()
+            if ear is not None and not ear.stopped and not ear.done and self._n_heard == n_heard:
+                self._take(ear.tick(wire_s))
             if ear is not None and not ear.heard and now_s >= no_audio_s:
                 no_audio_s = float("inf")
                 self._do(self._judgement.no_media(now_s))
@@ -150,7 +161,7 @@ class Listener:
 
     def _finish(self, ear: Ear) -> tuple[Any, ...]:
         try:
-            return ear.finish(time.monotonic())
+            return ear.finish(self._wire.now_s())
         except AmdError:
             return ear.give_up()
 
@@ -175,6 +186,25 @@ class Listener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(_log_failure)
+
+
+class WireClock:
+    """The time in which audio could have been heard: real time, without what a stuck loop missed.
+
+    On a machine that is too busy, audio waits unread. Silence judged meanwhile would be our own, and a machine's
+    greeting with such a hole in it sounds like a person who waits.
+    """
+
+    def __init__(self) -> None:
+        self._real_s = time.monotonic()
+        self._s = 0.0
+
+    def now_s(self) -> float:
+        """Return the seconds so far."""
+        real_s = time.monotonic()
+        self._s += min(real_s - self._real_s, STALL_MAX_S)
+        self._real_s = real_s
+        return self._s
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

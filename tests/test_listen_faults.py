@@ -162,7 +162,14 @@ def test_more_audio_than_time_can_bring_from_an_adapter_of_its_own_is_a_fault():
         (b"\x81\x82\x00\x00\x00\x00\xc3\x28", "broken", 1007),
         (Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True), "closed", 1000),
     ],
-    ids=["unmasked", "reserved bits", "a rest of nothing", "too long", "no text", "a good end"],  # masks are random
+    ids=[
+        "unmasked",
+        "reserved bits",
+        "a rest of nothing",
+        "too long",
+        "no text",
+        "a good end",
+    ],  # masks are random
 )
 def test_frames_that_break_the_protocol_close_their_own_websocket(sent, reason, code):
     answer = []

@@ -61,8 +61,8 @@ class ChanWebsocketDecoder:
     >>> decoder = ChanWebsocketDecoder()
     >>> decoder.feed("MEDIA_START connection_id:c1 channel:WebSocket/c1/0x7f format:ulaw optimal_frame_size:160")
     (Started(call_id='WebSocket/c1/0x7f', stream_id='c1'),)
-    >>> decoder.feed(bytes(160))
-    (Audio(encoding=<Encoding.MULAW: 'mulaw'>, rate_hz=8000, track=<Track.FAR: 'far'>, at_sample=None),)
+    >>> [(audio.encoding.value, audio.rate_hz, audio.n_samples) for audio in decoder.feed(bytes(160))]
+    [('mulaw', 8000, 160)]
     """
 
     def __init__(self) -> None:

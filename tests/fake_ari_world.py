@@ -20,6 +20,7 @@ from callback.states import Outcome
 
 SAMPLES = Path(__file__).parent.parent / "datasets" / "samples"
 FRAME_S = 0.02
+PROMPT_S, MESSAGE_S = 3.0, 6.0  # as long as those of the simulated exchange
 FRAME_BYTES = 320
 CREATED = {"creationtime": "2026-01-05T10:00:00.000+0000"}
 MIXING = {"technology": "simple_bridge", "bridge_type": "mixing", "bridge_class": "stasis", "creator": "Stasis"}
@@ -234,7 +235,7 @@ class World:
         channel.playing[playback] = self.begin(self._play_out(channel, playback, media), channel)
 
     async def _play_out(self, channel: Channel, playback: str, media: str) -> None:
-        await self.wait(2.0)
+        await self.wait(MESSAGE_S if "message" in media else PROMPT_S)
         self.stop_playing(channel, playback, "done" if media.startswith("sound:") else "failed")
 
     def stop_playing(self, channel: Channel, playback: str, state: str) -> None:

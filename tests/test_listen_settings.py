@@ -67,12 +67,23 @@ def test_every_option_can_be_told_in_each_way(tmp_path):
         "policy": "fast",
         "early_media": "true",
         "model": "m.npz",
+        "rtp": "4000",
+        "webhook": "https://dialer.example.org/amd",
+        "webhook_secret": "hook.txt",
+        "webhook_form": "twilio",
+        "webhook_final": "true",
+        "ami": "5038",
+        "ami_tls": "true",
+        "ari": "https://asterisk.example.org:8089/ari",
+        "asterisk_user": "amd",
+        "asterisk_secret": "secret.txt",
     }
+    switches = {"early_media", "webhook_final", "ami_tls"}
     assert texts.keys() == set(NAMES)
     flags = [
         part
         for name, text in texts.items()
-        for part in ([f"--{name.replace('_', '-')}"] + ([] if name == "early_media" else [text]))
+        for part in ([f"--{name.replace('_', '-')}"] + ([] if name in switches else [text]))
     ]
     by_flag = read(flags)
     by_environment = read((), {f"AMD_LISTEN_{name.upper()}": text for name, text in texts.items()})

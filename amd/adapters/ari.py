@@ -2,7 +2,7 @@
 
 ``POST /channels/{channelId}/variable``, which Asterisk grants for channels in a Stasis application. Over
 AudioSocket the id is known where the application chose it: originate with ``channelId=<uuid>``, and give the same
-UUID to ``externalMedia`` or ``AudioSocket()``. Needs httpx (extra ``adapters``).
+UUID to ``externalMedia`` or ``AudioSocket()``. Needs httpx2 (extra ``adapters``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from amd.adapters.addresses import check_file, check_url
 from amd.adapters.ami_wire import check_variable
@@ -93,7 +93,7 @@ class Ari:
         self._settings = settings
         self._channel_of = channel_of
         self._rng = rng or random.Random()  # noqa: S311 -- it spreads tries, and hides nothing
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def start(self) -> None:
         """Make the pool of connections."""
@@ -102,7 +102,7 @@ class Ari:
             settings.url,
             at_once=settings.at_once,
             answer_max_s=settings.answer_max_s,
-            auth=httpx.BasicAuth(settings.user, settings.password),
+            auth=httpx2.BasicAuth(settings.user, settings.password),
             ca_file=settings.ca_file,
         )
 
@@ -140,7 +140,7 @@ class Ari:
                     f"{self._settings.url.rstrip('/')}/channels/{channel}/variable",
                     params={"variable": name, "value": value},
                 )
-        except (httpx.HTTPError, OSError, TimeoutError):
+        except (httpx2.HTTPError, OSError, TimeoutError):
             return False
         if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return False

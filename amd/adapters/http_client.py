@@ -1,4 +1,4 @@
-"""The HTTP client of what calls out: httpx (extra ``adapters``), with time limits, TLS and kept connections."""
+"""The HTTP client of what calls out: httpx2 (extra ``adapters``), with time limits, TLS and kept connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from amd.adapters.addresses import is_loopback
 
@@ -17,21 +17,21 @@ def make_client(
     *,
     at_once: int,
     answer_max_s: float,
-    auth: httpx.BasicAuth | None = None,
+    auth: httpx2.BasicAuth | None = None,
     ca_file: Path | None = None,
-) -> httpx.AsyncClient:
+) -> httpx2.AsyncClient:
     """Return a client for one server; redirections are not followed.
 
     ``ca_file``: certificates of an authority of one's own (PEM), in place of the public ones.
 
-    httpx logs the address of every request at level INFO, and an address can hold a token: its logger is set to
+    httpx2 logs the address of every request at level INFO, and an address can hold a token: its logger is set to
     WARNING.
     """
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    return httpx.AsyncClient(
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    return httpx2.AsyncClient(
         auth=auth,
         timeout=answer_max_s,
         verify=True if ca_file is None else ssl.create_default_context(cafile=str(ca_file)),
-        limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+        limits=httpx2.Limits(max_connections=at_once, max_keepalive_connections=at_once),
         trust_env=not is_loopback(urlsplit(url).hostname or ""),  # proxies are for other machines
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from amd.adapters.access import Access
+from amd.adapters.audiosocket import HANGUP_FRAME
 from amd.adapters.pump import Acceptor, Peer, Pump, listen
 from amd.adapters.session import Limits, Line, Session, Unwatched, Watch
 from amd.adapters.sharing import Bench
@@ -124,6 +125,13 @@ class Server:
         """Tell of a call that was turned away; for want of room unless there is another reason."""
         room = "stopping" if self._stopping else "full"
         self.tell({"type": "refused", "system": system, "reason": reason or room})
+
+    def release(self, number: int) -> None:
+        """Give a call back to its system; one that has ended: nothing."""
+        for session in self.sessions:
+            if session.number == number:
+                session.let_go()
+                return
 
     def noticed_end(self, session: Session) -> None:
         """A call ended; what was heard last is still to be judged."""
@@ -256,6 +264,14 @@ class AudioSocketPeer(Peer):
         self._session = server.open(SYSTEMS["audiosocket"], lambda _: self._hang_up())
         if self._session is None:
             self._hang_up()
+        else:
+            self._session.let_go = self._let_go
+
+    def _let_go(self) -> None:
+        """Hang up on the wire: Asterisk's dialplan goes on after AudioSocket."""
+        self.write(HANGUP_FRAME)
+        if self._session is not None:
+            self._session.end("released")
 
     def _hang_up(self) -> None:
         self.close(self._server.now_s() + HANGUP_MAX_S)

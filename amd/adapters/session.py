@@ -103,6 +103,8 @@ class Session:
         self.seat = Seat(server.bench, server.policy, self._hear)
         self.call = Call(system.make(), timing=system.timing, now_s=self.began_s, judge=self.seat)
         self.n_faults = 0
+        self.let_go: Callable[[], None] = lambda: self.end("released")
+        """Give the call back to its system, now that all is said: its dialplan goes on."""
         self._reason: str | None = None
 
     @property

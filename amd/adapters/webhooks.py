@@ -1,6 +1,6 @@
 """Verdicts by HTTP as they come: signed, in order within a call, tried again, never lost without a word.
 
-Sent with httpx (extra ``adapters``): a pool of kept connections with time limits and TLS on this loop is nothing
+Sent with httpx2 (extra ``adapters``): a pool of kept connections with time limits and TLS on this loop is nothing
 to write ourselves, and the standard library's client would block a thread for each message in flight.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
+import httpx2
 
 from amd.adapters.http_client import make_client
 from amd.adapters.signatures import TWILIO, key_of, sign, sign_as_twilio
@@ -86,7 +86,7 @@ class Webhooks:
         self._waiting: OrderedDict[_Delivery, None] = OrderedDict()
         """All that is not in flight, oldest first."""
         self._workers: list[asyncio.Task[None]] = []
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
         self._stopping = False
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -163,7 +163,7 @@ class Webhooks:
             }
         )
 
-    async def _work(self, client: httpx.AsyncClient) -> None:
+    async def _work(self, client: httpx2.AsyncClient) -> None:
         while True:
             call = await self._ready.get()
             lane = self._lanes[call]
@@ -183,7 +183,7 @@ class Webhooks:
                 self._waiting.move_to_end(one, last=False)
                 asyncio.get_running_loop().call_later(wait_s, self._ready.put_nowait, call)
 
-    async def _try(self, client: httpx.AsyncClient, one: _Delivery) -> float | None:
+    async def _try(self, client: httpx2.AsyncClient, one: _Delivery) -> float | None:
         """Send a message once; return how long to wait for another try, None when it is done with."""
         one.n_tries += 1
         status, asked_s, why = await self._post(client, one)
@@ -202,7 +202,7 @@ class Webhooks:
             return None
         return max(self._limits.wait_s(one.n_tries, self._rng), min(asked_s, self._limits.wait_max_s))
 
-    async def _post(self, client: httpx.AsyncClient, one: _Delivery) -> tuple[int, float, str]:
+    async def _post(self, client: httpx2.AsyncClient, one: _Delivery) -> tuple[int, float, str]:
         """Return the status (0: no answer), the wait that was asked for, and what to say of it."""
         try:
             async with (
@@ -219,7 +219,7 @@ class Webhooks:
                 return answer.status_code, asked_s, f"HTTP {answer.status_code}"
         except TimeoutError:
             return 0, 0.0, "no answer in time"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return 0, 0.0, type(error).__name__  # its text can name the address
 
     def _head(self, one: _Delivery) -> dict[str, str]:

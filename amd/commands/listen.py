@@ -13,8 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from amd.adapters.access import Access, check_exposure, tls_of, tokens_in
-from amd.adapters.server import Line, Server
+from amd.adapters.rtp_server import RtpListener, bind
+from amd.adapters.rtp_settings import LOOPBACK as LOOPBACK_NETWORKS
+from amd.adapters.rtp_settings import RtpSettings
+from amd.adapters.server import Line, Listener, Server
 from amd.adapters.systems import SYSTEMS
+from amd.commands.deliveries import Deliveries
 from amd.commands.lines import Lines
 from amd.commands.listen_settings import PREFIX, Settings, add_options, settings_of
 from amd.commands.terminal import OK, say
@@ -33,6 +37,8 @@ EPILOG: Final = f"""examples:
   amd listen --websocket 9093 --metrics 9094        /twilio, /asterisk, ... behind a proxy on this machine
   amd listen --websocket 0.0.0.0:443 --tls-certificate cert.pem --tls-key key.pem --tokens tokens.txt
   amd listen --audiosocket 10.1.0.5:9092 --allow 10.1.0.0/16
+  amd listen --audiosocket 9092 --ami 5038 --asterisk-user amd --asterisk-secret ami.txt
+  amd listen --websocket 9093 --webhook https://dialer.example.org/amd --webhook-secret hook.txt
   amd listen --config listen.toml                   [listen] with the same names: audiosocket = 9092
 
 A flag counts before the environment ({PREFIX}AUDIOSOCKET=9092), that before the file, that before the default.
@@ -58,8 +64,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Listen until told to stop."""
     settings = settings_of(options, os.environ)
-    if settings.audiosocket is None and settings.websocket is None:
-        raise PolicyError("nothing to listen on: give --audiosocket, --websocket or both")
+    if settings.audiosocket is None and settings.websocket is None and settings.rtp is None:
+        raise PolicyError("nothing to listen on: give --audiosocket, --websocket or --rtp")
     asyncio.run(_listen(options, settings))
     return OK
 
@@ -74,6 +80,7 @@ def _access_of(settings: Settings) -> Access:
             *(["--tokens"] if settings.tokens is None else []),
         ],
         "audiosocket": [] if settings.allow else ["--allow"],
+        "rtp": [] if settings.allow else ["--allow"],
         "metrics": ["what they never have, a lock"],
     }
     for name, missing in lacks.items():
@@ -134,18 +141,22 @@ async def _listen(options: argparse.Namespace, settings: Settings) -> None:
             one(line)
 
     server = Server(tell, policy=policy, model=model, limits=settings.limits, access=access, watch=metrics)
+    deliveries = Deliveries(settings, server, lines.tell)
+    tells.append(deliveries.send)
     _on_signals(loop, stopped, lambda: _reload(server, options, settings, model))
     with contextlib.ExitStack() as ends:
         ends.callback(lines.close)
         if metrics is not None and settings.metrics is not None:
             port = ends.enter_context(metrics.serve(server, *settings.metrics, lost=lambda: lines.n_lost))
             say(f"amd: metrics on {settings.metrics[0]}:{port}")
+        await deliveries.start()
         await _open(server, settings)
         gc.collect()
         gc.freeze()  # what is here now stays: a collection looks at calls alone
         await _until(stopped, server)
         say(f"amd: stopping, {len(server.sessions)} calls in flight")
         await server.stop()
+        await deliveries.stop()
     if lines.n_lost:
         say(f"amd: {lines.n_lost} lines were lost: whoever reads stdout did not keep up")
 
@@ -162,6 +173,13 @@ async def _open(server: Server, settings: Settings) -> None:
         except ImportError as error:
             raise MissingExtraError(f"websockets need {EXTRA}") from error
         say(f"amd: websockets on {host}:{await listen_websocket(server, host, port)}")
+    if settings.rtp is not None:
+        host, port = settings.rtp
+        allowed = tuple(map(str, settings.allow)) or LOOPBACK_NETWORKS
+        listener = RtpListener(server, server.tell, settings=RtpSettings(allowed=allowed))
+        bound = listener.start(bind(host, port))
+        server.add(Listener(close=listener.close, wait_closed=listener.wait_closed))
+        say(f"amd: RTP on {host}:{bound}")
 
 
 async def _until(stopped: asyncio.Event, server: Server) -> None:

@@ -31,6 +31,7 @@ GROUPS: Final = {
     "Asterisk servers.",
     "what it takes on": "Each limit is of one call, but --calls.",
     "how it judges": "As for `amd classify`.",
+    "where verdicts go": "Beside stdout. Secrets are in files: flags are seen by everyone on the machine.",
 }
 
 
@@ -75,6 +76,13 @@ def preset(text: str) -> str:
     return text
 
 
+def form(text: str) -> str:
+    """Read what a webhook is written in."""
+    if text not in FORMS:
+        raise ValueError(f"{text!r} is none of {', '.join(FORMS)}")
+    return text
+
+
 def networks(text: str) -> tuple[Network, ...]:
     """Read networks with commas between."""
     return networks_of(part for part in text.split(",") if part.strip())
@@ -93,7 +101,8 @@ def _option(
     return {"group": group, "read": read, "metavar": metavar, "help": text, "reloads": reloads}
 
 
-ON, WHO, TAKES, JUDGES = GROUPS
+ON, WHO, TAKES, JUDGES, OUT = GROUPS
+FORMS: Final = ("json", "twilio")
 PORT: Final = "[HOST:]PORT"
 MEANT: Final = "listen beyond this machine without what is missing above; it must be spelled out"
 
@@ -107,6 +116,9 @@ class Settings:
     )
     websocket: Address | None = field(
         default=None, metadata=_option(ON, address, PORT, "for media websockets: /twilio, ...")
+    )
+    rtp: Address | None = field(
+        default=None, metadata=_option(ON, address, PORT, "for RTP over UDP, of ARI's externalMedia: all calls")
     )
     metrics: Address | None = field(
         default=None, metadata=_option(ON, address, PORT, "for /metrics (Prometheus), /healthz and /readyz")
@@ -124,7 +136,11 @@ class Settings:
     allow: tuple[Network, ...] = field(
         default=(),
         metadata=_option(
-            WHO, networks, "NETWORKS", "of AudioSocket, with commas: 10.1.0.0/16,192.0.2.7", reloads=True
+            WHO,
+            networks,
+            "NETWORKS",
+            "of AudioSocket and RTP, with commas: 10.1.0.0/16,192.0.2.7",
+            reloads=True,
         ),
     )
     unprotected: bool = field(default=False, metadata=_option(WHO, spelled_out, UNPROTECTED, MEANT))
@@ -156,6 +172,29 @@ class Settings:
     model: Path | None = field(
         default=None, metadata=_option(JUDGES, Path, "FILE", "one that `amd train` made (default: the shipped)")
     )
+
+    webhook: str | None = field(
+        default=None, metadata=_option(OUT, str, "URL", "verdicts are POSTed there: docs/webhooks.md")
+    )
+    webhook_secret: Path | None = field(
+        default=None, metadata=_option(OUT, Path, "FILE", "signs them: whsec_ and base64")
+    )
+    webhook_form: str = field(default="json", metadata=_option(OUT, form, "NAME", "json, or twilio's fields"))
+    webhook_final: bool = field(
+        default=False, metadata=_option(OUT, switch, None, "without verdicts that are not final")
+    )
+    ami: Address | None = field(
+        default=None,
+        metadata=_option(OUT, address, PORT, "Asterisk's manager: AMDSTATUS and AMDCAUSE of AudioSocket calls"),
+    )
+    ami_tls: bool = field(default=False, metadata=_option(OUT, switch, None, "the manager has TLS"))
+    ari: str | None = field(
+        default=None, metadata=_option(OUT, str, "URL", "the same by ARI, where the call's id is the channel's")
+    )
+    asterisk_user: str | None = field(
+        default=None, metadata=_option(OUT, str, "NAME", "of manager.conf or ari.conf")
+    )
+    asterisk_secret: Path | None = field(default=None, metadata=_option(OUT, Path, "FILE", "its secret"))
 
     @property
     def limits(self) -> Limits:

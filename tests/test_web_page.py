@@ -34,7 +34,7 @@ def service(tmp_path):
 @pytest.fixture
 def line(service):
     """A day's work: one that talks, one on hold, one that is tried again, two that wait, some that ended."""
-    talking = rejoined(service, 1, 0, name="Sam Field")
+    talking = rejoined(service, 1, 0, name="A Customer")
     service.offer_next(queue="sales", agent="a-1", now=at(10))
     service.connected(talking.id, fence=talking.fence, now=at(11))
     over = book(service, 2, second=12)
@@ -83,7 +83,7 @@ def test_the_page_is_whole_without_a_script(service, line):
         ):
             assert told in text, told
         assert "2025550" not in page.text
-        assert "Sam" not in page.text
+        assert "A Customer" not in page.text
         assert "•••••••••03" in page.text
         other = client.get(PAGE, params={"queue": "support"})
         assert "Who staffs this queue is not known" in words(other.text)
@@ -203,7 +203,7 @@ def test_a_number_is_shown_to_who_may_see_it_on_a_click_that_is_logged_without_i
         caplog.clear()
         whole = client.post(show_it).text
         assert number(1) in whole
-        assert "Sam Field" in whole
+        assert "A Customer" in whole
         assert f"key boss was shown the number of callback {line['talking']}" in caplog.text
         assert "2025550" not in caplog.text
         assert "callback_numbers_shown_total 1.0" in client.get("/metrics", headers=bearer(keys["boss"])).text

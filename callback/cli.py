@@ -75,7 +75,8 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="callback", description="Look after a store of callbacks, and simulate what they do."
+        prog="callback",
+        description="A fair callback queue: place calls, serve bookings, look at the line, simulate it.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -167,3 +167,28 @@ def test_slips_are_named(capsys, monkeypatch, tmp_path, options, said):
     monkeypatch.chdir(tmp_path)
     assert main(["listen", "--audiosocket", "0", *options]) != 0
     assert said in capsys.readouterr().err
+
+
+def test_what_came_of_deliveries_is_in_the_metrics():
+    from amd.adapters.metrics import Metrics
+    from amd.adapters.server import Server
+    from amd.commands.deliveries import Deliveries
+    from amd.commands.listen_settings import Settings
+
+    async def scenario():
+        metrics = Metrics()
+        async with HttpPeer() as peer:
+            deliveries = Deliveries(Settings(webhook=peer.url), Server(lambda _: None), lambda _: None)
+            metrics.watch_deliveries(deliveries.counts())
+            await deliveries.start()
+            deliveries.send({"type": "ended", "call": 1, "system": "twilio", "call_id": "c", "reason": "closed"})
+            await peer.wait_for(1)
+            await deliveries.stop()
+        return metrics.registry
+
+    registry = asyncio.run(scenario())
+    counted = [
+        registry.get_sample_value("amd_deliveries", {"what": "webhook", "result": result})
+        for result in ("sent", "failed", "dropped", "waiting")
+    ]
+    assert counted == [1, 0, 0, 0]

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +57,9 @@ class Metrics:
         self._calls = Gauge("amd_calls_in_flight", "Calls in flight", ("system",), **keeps)
         self._calls_max = Gauge("amd_calls_max", "Calls that are taken at once", **keeps)
         self._lost = Gauge("amd_lines_lost", "Lines that nobody read in time", **keeps)
+        self._deliveries = Gauge(
+            "amd_deliveries", "Webhooks and channel variables, by what came of them", ("what", "result"), **keeps
+        )
 
     def tell(self, line: Line) -> None:
         """Count a line."""
@@ -82,6 +85,11 @@ class Metrics:
         """A tick came so late, and reading took so long."""
         self._lag.observe(max(0.0, late_s))
         self._reads.observe(took_s)
+
+    def watch_deliveries(self, counts: Mapping[tuple[str, str], Callable[[], int]]) -> None:
+        """Show how many there were so far, by what and result."""
+        for (what, result), count in counts.items():
+            self._deliveries.labels(what, result).set_function(count)
 
     @contextlib.contextmanager
     def serve(self, server: Server, host: str, port: int, *, lost: Callable[[], int]) -> Iterator[int]:

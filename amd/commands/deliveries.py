@@ -57,6 +57,23 @@ class Deliveries:
         if self._setter is not None:
             self._setter.send(line)
 
+    def counts(self) -> dict[tuple[str, str], Callable[[], int]]:
+        """Return what counts deliveries, by what they are and what came of them."""
+        found: dict[tuple[str, str], Callable[[], int]] = {}
+        if (hooks := self._hooks) is not None:
+            found |= {
+                ("webhook", "sent"): lambda: hooks.n_sent,
+                ("webhook", "failed"): lambda: hooks.n_failed,
+                ("webhook", "dropped"): hooks.n_dropped.total,
+                ("webhook", "waiting"): lambda: hooks.n_waiting,
+            }
+        if (setter := self._setter) is not None:
+            found |= {
+                ("variables", "set"): lambda: setter.n_set,
+                ("variables", "failed"): setter.n_failed.total,
+            }
+        return found
+
     async def stop(self) -> None:
         """Deliver what is on its way, for a while."""
         if self._setter is not None:

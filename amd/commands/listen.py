@@ -143,6 +143,8 @@ async def _listen(options: argparse.Namespace, settings: Settings) -> None:
     server = Server(tell, policy=policy, model=model, limits=settings.limits, access=access, watch=metrics)
     deliveries = Deliveries(settings, server, lines.tell)
     tells.append(deliveries.send)
+    if metrics is not None:
+        metrics.watch_deliveries(deliveries.counts())
     _on_signals(loop, stopped, lambda: _reload(server, options, settings, model))
     with contextlib.ExitStack() as ends:
         ends.callback(lines.close)

@@ -109,6 +109,17 @@ def is_archive(path: Path) -> bool:
     return path.name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"))
 
 
+def _untar(tape: tarfile.TarFile, folder: Path) -> None:
+    if hasattr(tarfile, "data_filter"):
+        tape.extractall(folder, filter="data")
+        return
+    for member in tape.getmembers():  # Python before 3.11.4 has no such filter
+        inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is no plain file, or would land outside of the folder")
+    tape.extractall(folder)  # noqa: S202 - each member was looked at
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar or zip file; nothing may land outside the folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +132,6 @@ def unpack(archive: Path, folder: Path) -> None:
                 zipped.extractall(folder)  # noqa: S202 - drops "..", drives and leading slashes by itself
         else:
             with tarfile.open(archive) as tape:
-                tape.extractall(folder, filter="data")
+                _untar(tape, folder)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise DatasetError(f"{archive} cannot be unpacked: {error}") from error

@@ -71,7 +71,7 @@ class Wire(SimulatedDialer):
         if mischief is Mischief.DISCONNECT and dial_id not in self._was_away:
             self._was_away.add(dial_id)
             self._away = True
-            asyncio.get_running_loop().call_later(AWAY_S / SPEED, self._come_back, tell, kept)
+            asyncio.get_running_loop().call_later(AWAY_S / self.exchange.clock.speed, self._come_back, tell, kept)
 
     def _come_back(self, tell, kept):
         self._away = False
@@ -119,8 +119,8 @@ class Wire(SimulatedDialer):
 class Numbers(Exchange):
     """An exchange whose next calls are written down by number."""
 
-    def __init__(self):
-        super().__init__(self._next, clock=Clock(start=NOON, speed=SPEED))
+    def __init__(self, speed):
+        super().__init__(self._next, clock=Clock(start=NOON, speed=speed))
         self._plans = {}
 
     def will(self, number, script, mischief):
@@ -149,7 +149,7 @@ class SimulatedRig:
     fakes = frozenset(Mischief)
 
     def __init__(self):
-        self.exchange = Numbers()
+        self.exchange = Numbers(self.speed)
         self._mischief = {}
         self.dialer = Wire(self.exchange, self._mischief)
 
